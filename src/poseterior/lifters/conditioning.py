@@ -1,0 +1,121 @@
+"""What a lifter sees of an observation, in a frame that depends only on the person.
+
+The camera is turned so that it looks at the person: keypoints become directions in a
+virtual camera whose optical axis passes through their (precision-weighted) centre, divided
+by their spread. The spread itself, an angle, stays as one feature, for it tells how strong
+the perspective is. A pose predicted in that frame is turned back by the same rotation, whose
+Jacobian is 1, so densities do not change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from poseterior.errors import require
+from poseterior.keypoints import Keypoints
+
+__all__ = ["Conditions", "condition", "feature_count"]
+
+# A certain joint still counts for no more than one known to this fraction of the spread.
+_PRECISION_FLOOR = 0.1
+# Smallest standard deviation, as a fraction of the spread, that features tell apart.
+_SIGMA_FLOOR = 1e-3
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Features (B, F) of observations and the rotation (B, 3, 3) camera -> person's frame."""
+
+    features: Tensor
+    rotation: Tensor
+
+    def to_person(self, pose: Tensor) -> Tensor:
+        """Poses (..., B, J, 3) from camera axes to the virtual camera's axes."""
+        return pose @ self.rotation.mT
+
+    def to_camera(self, pose: Tensor) -> Tensor:
+        """The inverse of `to_person`."""
+        return pose @ self.rotation
+
+
+def feature_count(joints: int) -> int:
+    """Number of features of a skeleton with that many joints."""
+    return 7 * joints + 1
+
+
+def _camera(keypoints: Keypoints) -> tuple[Tensor, Tensor]:
+    """Intrinsics' focal (B, 2) and centre (B, 2); assumed from the image size if unknown."""
+    if keypoints.intrinsics is not None:
+        k = keypoints.intrinsics
+        return torch.stack([k[..., 0, 0], k[..., 1, 1]], -1), k[..., :2, 2]
+    require(
+        keypoints.image_size is not None,
+        "Keypoints", "intrinsics", expected="intrinsics or image_size", found="neither",
+    )  # fmt: skip
+    size = keypoints.image_size
+    assert size is not None
+    return 1.15 * size.amax(-1, keepdim=True).expand_as(size), size / 2
+
+
+def _towards(ray: Tensor) -> Tensor:
+    """The smallest rotation (B, 3, 3) that takes unit rays (B, 3) to the optical axis."""
+    x, y, z = ray.unbind(-1)
+    k = 1 / (1 + z)
+    rows = [1 - x * x * k, -x * y * k, -x, -x * y * k, 1 - y * y * k, -y, x, y, z]
+    return torch.stack(rows, -1).unflatten(-1, (3, 3))
+
+
+def _centre(points: Tensor, covariance: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Precision-weighted mean (B, 1, 2) of points and the weights (B, J, 1), summing to 1."""
+    mask = valid[..., None].to(points.dtype)
+    count = mask.sum(1, keepdim=True).clamp_min(1)
+    mean = (mask * points).sum(1, keepdim=True) / count
+    spread = (mask * (points - mean).square()).sum((1, 2)) / count[:, 0, 0]
+    variance = covariance.diagonal(dim1=-2, dim2=-1).sum(-1)
+    floor = _PRECISION_FLOOR**2 * spread[:, None] + 1e-12
+    weight = mask / (variance + floor)[..., None]
+    weight = weight / weight.sum(1, keepdim=True).clamp_min(1e-12)
+    return (weight * points).sum(1, keepdim=True), weight
+
+
+def condition(keypoints: Keypoints) -> Conditions:
+    """Features of observations with batch shape (B,)."""
+    valid = keypoints.valid
+    focal, centre = _camera(keypoints)
+    points = torch.where(valid[..., None], keypoints.pixels, 0.0)
+    points = (points - centre[:, None]) / focal[:, None]
+    points = torch.where(valid[..., None], points, 0.0)
+    covariance = torch.where(valid[..., None, None], keypoints.covariance, 0.0)
+    covariance = covariance / (focal[:, None, :, None] * focal[:, None, None, :])
+
+    middle, _ = _centre(points, covariance, valid)
+    one = torch.ones_like(middle[..., :1])
+    rotation = _towards(torch.nn.functional.normalize(torch.cat([middle, one], -1)[:, 0], dim=-1))
+    rays = torch.cat([points, torch.ones_like(points[..., :1])], -1) @ rotation.mT
+    # A ray more than 84 degrees off the person's centre is no measurement of the person.
+    depth = rays[..., 2:].clamp_min(0.1)
+    points = rays[..., :2] / depth
+    jacobian = (rotation[:, None, :2, :2] - points[..., None] * rotation[:, None, 2:, :2]) / (
+        depth[..., None]
+    )
+    covariance = jacobian @ covariance @ jacobian.mT
+
+    middle, weight = _centre(points, covariance, valid)
+    points = points - middle
+    size = (weight * points.square()).sum((1, 2)).sqrt().clamp_min(1e-6)
+    points = points / size[:, None, None]
+    covariance = covariance / size.square()[:, None, None, None]
+    features = [points, _spread_features(covariance), torch.ones_like(points[..., :1])]
+    joint = torch.where(valid[..., None], torch.cat(features, -1), 0.0)
+    return Conditions(torch.cat([joint.flatten(1), size.log()[:, None] + 2.0], -1), rotation)
+
+
+def _spread_features(covariance: Tensor) -> Tensor:
+    """Cholesky factor (3 numbers) and log standard deviation of covariances (..., 2, 2)."""
+    a = covariance[..., 0, 0].clamp_min(0).sqrt().clamp_min(_SIGMA_FLOOR)
+    b = covariance[..., 0, 1] / a
+    c = (covariance[..., 1, 1] - b * b).clamp_min(_SIGMA_FLOOR**2).sqrt()
+    return torch.stack([3 * a, 3 * b, 3 * c, 0.5 * (a * c).log() + 2.5], -1)
