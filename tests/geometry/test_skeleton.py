@@ -61,9 +61,9 @@ def test_parents_of_the_two_published_trees():
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=lambda s: s.name)
 def test_trees_and_sides_are_symmetric(skeleton):
     for joint, partner in enumerate(skeleton.partners):
-        swapped = skeleton.joints[joint]
-        swapped = swapped.replace("right", "left").replace("?", "right")
-        assert skeleton.joints[partner] == swapped
+        sides = {"left": "right", "right": "left"}
+        words = skeleton.joints[joint].split("_")
+        assert skeleton.joints[partner].split("_") == [sides.get(word, word) for word in words]
         parent = skeleton.parents[joint]
         mirrored = skeleton.partners[parent] if parent >= 0 else -1
         assert skeleton.parents[partner] == mirrored
