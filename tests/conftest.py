@@ -1,0 +1,76 @@
+"""Fixtures of all tests: torch's global state is left alone, data is found or its tests skip."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+# What a library must not change behind its user's back, by the words of the failure.
+GLOBAL_STATE = {
+    "default dtype": torch.get_default_dtype,
+    "default device": lambda: str(torch.get_default_device()),
+    "number of threads": torch.get_num_threads,
+    "number of inter-op threads": torch.get_num_interop_threads,
+    "grad mode": torch.is_grad_enabled,
+    "anomaly detection": torch.is_anomaly_enabled,
+    "deterministic algorithms": torch.are_deterministic_algorithms_enabled,
+    "deterministic algorithms (warn only)": (torch.is_deterministic_algorithms_warn_only_enabled),
+    "float32 matmul precision": torch.get_float32_matmul_precision,
+    "cudnn flags": lambda: (
+        torch.backends.cudnn.enabled,
+        torch.backends.cudnn.benchmark,
+        torch.backends.cudnn.deterministic,
+    ),
+    "seed of the global generator": torch.initial_seed,
+    "NumPy's global generator": lambda: _numpy_state(),
+}
+
+
+def _numpy_state() -> int:
+    """A checksum of the state of NumPy's global generator."""
+    state = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
+    return zlib.crc32(state["key"].tobytes()) + state["pos"]
+
+
+def changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
+    """One line for each entry of `GLOBAL_STATE` that is not what it was."""
+    return [f"{k}: {before[k]} -> {after[k]}" for k in before if before[k] != after[k]]
+
+
+def snapshot() -> dict[str, object]:
+    """The present value of every entry of `GLOBAL_STATE`."""
+    return {name: read() for name, read in GLOBAL_STATE.items()}
+
+
+@pytest.fixture(autouse=True)
+def torch_state_is_left_alone() -> Iterator[None]:
+    """Fail any test after which torch's global state is not what it was.
+
+    Each test runs in a fork of the global generator that starts from the same seed, because
+    initialising a module draws from it; seeding it outside `torch.random.fork_rng` fails.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        before = snapshot()
+        yield
+        found = changes(before, snapshot())
+    if found:
+        pytest.fail("the test changed global state: " + "; ".join(found), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def cmu_root() -> Path:
+    """Folder of the CMU arrays and fixed observations, from the variable POSETERIOR_CMU."""
+    named = os.environ.get("POSETERIOR_CMU")
+    if not named:
+        pytest.skip("needs the CMU data: set POSETERIOR_CMU to its folder")
+    root = Path(named)
+    if not (root / "test_observations.npz").is_file():
+        pytest.fail(f"POSETERIOR_CMU={named} has no test_observations.npz")
+    return root
