@@ -201,7 +201,7 @@ def _zip(folder, data, compression=zipfile.ZIP_STORED):
 def test_files_that_cannot_be_read(tmp_path, make, found):
     path = make(tmp_path)
     with pytest.raises(InputError, match=found) as caught:
-        NpzReader(path)
+        NpzReader(path)["x"]
     assert str(path) in str(caught.value)
 
 
@@ -221,8 +221,15 @@ def test_missing_files_and_arrays(tmp_path):
     with pytest.raises(InputError, match="a folder"):
         NpzReader(tmp_path)
     path = _saved(tmp_path, y=np.ones(3))
-    with NpzReader(path) as reader, pytest.raises(InputError, match="found y"):
+    with NpzReader(path) as reader, pytest.raises(InputError, match="found only y"):
         reader.read("x")
+
+
+def test_arrays_never_asked_for_are_never_looked_at(tmp_path):
+    path = _saved(tmp_path, x=np.ones(3), extra=np.array([{}], dtype=object))
+    with NpzReader(path) as reader:
+        assert "extra" in reader
+        assert reader.read("x").tolist() == [1, 1, 1]
 
 
 def test_fingerprint_follows_the_content(tmp_path):

@@ -51,9 +51,9 @@ def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
 class NpzReader:
     """The arrays of an `.npz` file, stored or deflated, read by rows; nothing is unpickled.
 
-    Opening reads the headers only. A file that is no zip archive, and an array that is
-    pickled, in Fortran order, compressed otherwise or shorter than its header says, raise
-    `InputError` naming it.
+    Opening reads the list of arrays, `reader[name]` a header. A file that is no zip archive,
+    and an array that is pickled, in Fortran order, compressed otherwise or shorter than its
+    header says, raise `InputError` naming it; arrays never asked for are never looked at.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -65,16 +65,12 @@ class NpzReader:
         )  # fmt: skip
         with self._reading("", "a readable .npz file"):
             self._zip = zipfile.ZipFile(self.path)
-        try:
-            self.members = {
-                member.name: member
-                for info in self._zip.infolist()
-                if info.filename.endswith(".npy")
-                for member in (self._member(info),)
-            }
-        except BaseException:
-            self.close()
-            raise
+        self._infos = {
+            info.filename.removesuffix(".npy"): info
+            for info in self._zip.infolist()
+            if info.filename.endswith(".npy")
+        }
+        self._members: dict[str, Member] = {}
 
     def close(self) -> None:
         """Close the file."""
@@ -87,14 +83,15 @@ class NpzReader:
         self.close()
 
     def __contains__(self, name: object) -> bool:
-        return name in self.members
+        return name in self._infos
 
     def __getitem__(self, name: str) -> Member:
-        try:
-            return self.members[name]
-        except KeyError:
-            found = ", ".join(sorted(self.members)) or "no arrays"
-            raise InputError(self.path, name, expected="an array", found=found) from None
+        """What the header of an array says; `InputError` if it is not there or unreadable."""
+        if name not in self._members:
+            found = ", ".join(sorted(self._infos)) or "no arrays"
+            require(name in self, self.path, name, expected="an array", found=f"only {found}")
+            self._members[name] = self._member(name, self._infos[name])
+        return self._members[name]
 
     @contextmanager
     def _reading(self, field: str, expected: str) -> Iterator[None]:
@@ -106,8 +103,7 @@ class NpzReader:
             found = f"a truncated, damaged or foreign file ({error})"
             raise InputError(self.path, field, expected=expected, found=found) from error
 
-    def _member(self, info: zipfile.ZipInfo) -> Member:
-        name = info.filename.removesuffix(".npy")
+    def _member(self, name: str, info: zipfile.ZipInfo) -> Member:
         require(
             info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED), self.path, name,
             expected="stored or deflated", found=f"zip compression {info.compress_type}",
