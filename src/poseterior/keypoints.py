@@ -77,6 +77,11 @@ class Keypoints:
         """Observations by index over the first batch dimension."""
         return self._each(lambda value: value[index])
 
+    def without(self, joints: Tensor) -> Keypoints:
+        """The same observations with the joints of a mask (..., J) not detected."""
+        valid = self.valid & ~joints
+        return replace(self, pixels=torch.where(valid[..., None], self.pixels, 0.0), valid=valid)
+
     def to(self, *args: object, **kwargs: object) -> Keypoints:
         """Every floating tensor moved or cast as by `Tensor.to`; masks keep their dtype."""
         return self._each(

@@ -29,11 +29,11 @@ class Augmentation:
     """
 
     mirror: float = 0.5
-    scaled: float = 0.5
-    global_scale: float = 0.1
+    scaled: float = 0.3
+    global_scale: float = 0.06
     limb_scale: float = 0.15
-    swapped: float = 0.5
-    tilted: float = 0.2
+    swapped: float = 0.4
+    tilted: float = 0.1
     tilt_std_deg: float = 40.0
 
 

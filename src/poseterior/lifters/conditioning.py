@@ -82,7 +82,15 @@ def _centre(points: Tensor, covariance: Tensor, valid: Tensor) -> tuple[Tensor, 
 
 
 def condition(keypoints: Keypoints) -> Conditions:
-    """Features of observations with batch shape (B,)."""
+    """Features of observations with batch shape (B,).
+
+    Always in full precision: a bfloat16 ray would be off by millimetres.
+    """
+    with torch.autocast(keypoints.pixels.device.type, enabled=False):
+        return _condition(keypoints)
+
+
+def _condition(keypoints: Keypoints) -> Conditions:
     valid = keypoints.valid
     focal, centre = _camera(keypoints)
     points = torch.where(valid[..., None], keypoints.pixels, 0.0)

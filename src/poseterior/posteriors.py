@@ -1,0 +1,157 @@
+"""The posteriors that several methods share, each a short subclass of `Posterior`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+from torch.distributions import Transform
+
+from poseterior.geometry.skeleton import Skeleton
+from poseterior.posterior import Posterior, drop_root, insert_root
+
+__all__ = ["FlowPosterior", "GaussianPosterior", "MixturePosterior", "PointPosterior"]
+
+
+def _normal_log_prob(z: Tensor, scale: Tensor) -> Tensor:
+    """Log density of (..., D) under N(0, scale² I), scale (...,)."""
+    size = z.shape[-1]
+    squares = (z / scale[..., None]).square().sum(-1)
+    return -0.5 * (squares + size * math.log(2 * math.pi)) - size * scale.log()
+
+
+class PointPosterior(Posterior):
+    """All mass at one pose (B, J, 3): every hypothesis is the same. It has no density."""
+
+    def __init__(self, pose: Tensor, skeleton: Skeleton) -> None:
+        super().__init__(skeleton, pose.shape[:-2])
+        self.pose = pose
+
+    def sample(
+        self, sample_shape: Iterable[int] = (), generator: torch.Generator | None = None
+    ) -> Tensor:
+        return self.pose.detach().expand(*sample_shape, *self.pose.shape).clone()
+
+
+class GaussianPosterior(Posterior):
+    """N(mean, scale² I) over the free joints: mean (B, J, 3) and scale (B,) in metres."""
+
+    has_log_prob = has_mode = True
+
+    def __init__(self, mean: Tensor, scale: Tensor, skeleton: Skeleton) -> None:
+        super().__init__(skeleton, mean.shape[:-2])
+        self._mean, self.scale = mean, scale
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean, which is also the mode."""
+        return self._mean
+
+    @property
+    def mode(self) -> Tensor:
+        return self._mean
+
+    def rsample(
+        self, sample_shape: Iterable[int] = (), generator: torch.Generator | None = None
+    ) -> Tensor:
+        """As `sample`, with gradients to mean and scale."""
+        free = drop_root(self._mean, self.skeleton)
+        shape = (*sample_shape, *free.shape)
+        noise = torch.randn(shape, generator=generator, dtype=free.dtype, device=free.device)
+        return insert_root(free + self.scale[..., None] * noise, self.skeleton)
+
+    def sample(
+        self, sample_shape: Iterable[int] = (), generator: torch.Generator | None = None
+    ) -> Tensor:
+        with torch.no_grad():
+            return self.rsample(sample_shape, generator)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return _normal_log_prob(drop_root(value - self._mean, self.skeleton), self.scale)
+
+
+class FlowPosterior(Posterior):
+    """The image of z ~ N(0, scale² I) under an invertible map to poses.
+
+    Args:
+        transform: from vectors of the free joints (..., B, 3(J-1)), in a frame of the
+            observation's own, to latents z of the same shape.
+        rotation: (B, 3, 3) from camera axes to that frame.
+        scale: (B,) the latent's standard deviation, 1 as trained.
+        skeleton: the joints.
+    """
+
+    has_log_prob = has_latent_centre = True
+
+    def __init__(
+        self, transform: Transform, rotation: Tensor, scale: Tensor, skeleton: Skeleton
+    ) -> None:
+        super().__init__(skeleton, rotation.shape[:-2])
+        self.transform, self.rotation, self.scale = transform, rotation, scale
+
+    def _pose(self, latent: Tensor) -> Tensor:
+        free = self.transform.inv(latent)
+        return insert_root(free, self.skeleton) @ self.rotation
+
+    def sample(
+        self, sample_shape: Iterable[int] = (), generator: torch.Generator | None = None
+    ) -> Tensor:
+        size = 3 * (len(self.skeleton) - 1)
+        shape = (*sample_shape, *self.batch_shape, size)
+        like = self.rotation
+        with torch.no_grad():
+            noise = torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device)
+            return self._pose(noise * self.scale[..., None])
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        with torch.autocast(value.device.type, enabled=False):
+            free = drop_root(value @ self.rotation.mT, self.skeleton)
+        latent, log_det = self.transform.call_and_ladj(free)
+        return _normal_log_prob(latent, self.scale) + log_det
+
+    @property
+    def latent_centre(self) -> Tensor:
+        size = 3 * (len(self.skeleton) - 1)
+        return self._pose(self.rotation.new_zeros(*self.batch_shape, size))
+
+
+class MixturePosterior(Posterior):
+    """An equal mixture of posteriors over the same batch.
+
+    Hypotheses are stratified: consecutive ones come from the components in turn, beginning
+    with a random one. Each is a fair draw, any run of them represents all components evenly.
+    """
+
+    def __init__(self, components: Sequence[Posterior]) -> None:
+        first = components[0]
+        super().__init__(first.skeleton, first.batch_shape)
+        self.components = tuple(components)
+        self.has_log_prob = all(c.has_log_prob for c in components)
+        self.has_latent_centre = all(c.has_latent_centre for c in components)
+
+    def sample(
+        self, sample_shape: Iterable[int] = (), generator: torch.Generator | None = None
+    ) -> Tensor:
+        shape = torch.Size(sample_shape)
+        count, total = len(self.components), shape.numel()
+        device = generator.device if generator is not None else "cpu"
+        start = int(torch.randint(count, (), generator=generator, device=device))
+        turns = [len(range((k - start) % count, total, count)) for k in range(count)]
+        drawn = [
+            c.sample((n,), generator) for c, n in zip(self.components, turns, strict=True)
+        ]
+        joined = drawn[0].new_empty(total, *self.batch_shape, *self.event_shape)
+        for k, samples in enumerate(drawn):
+            joined[(k - start) % count :: count] = samples
+        return joined.reshape(*shape, *self.batch_shape, *self.event_shape)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        each = torch.stack([c.log_prob(value) for c in self.components])
+        return each.logsumexp(0) - math.log(len(self.components))
+
+    @property
+    def latent_centre(self) -> Tensor:
+        """The mean of the components' latent centres."""
+        return torch.stack([c.latent_centre for c in self.components]).mean(0)
