@@ -149,40 +149,42 @@ def _rows(values: Tensor, axis: int, start: int, rows: int) -> Tensor:
 
 
 def _aligned(prediction: Tensor, target: Tensor, valid: Tensor | None) -> Solved:
-    found, x, _, mean = _solve(prediction, target, valid)
-    laid = _laid(found, x).add_(mean[:, None])
+    found, x, _, mean, work = _solve(prediction, target, valid)
+    laid = _laid(found, x, work).add_(mean[:, None])
     return laid.movedim((0, 1), (-1, -2)).to(prediction.dtype).contiguous(), found.valid
 
 
 def _distances(prediction: Tensor, target: Tensor, valid: Tensor | None) -> Solved:
-    found, x, y, _ = _solve(prediction, target, valid)
-    squares = _laid(found, x).sub_(y).square_()
+    found, x, y, _, work = _solve(prediction, target, valid)
+    squares = _laid(found, x, work).sub_(y).square_()
     return squares.sum(0).sqrt_().movedim(0, -1).to(prediction.dtype), found.valid
 
 
-def _laid(found: Similarity, x: Tensor) -> Tensor:
-    """Centred positions (3, J, ...) turned and scaled, in place: fresh memory costs time."""
+def _laid(found: Similarity, x: Tensor, work: Tensor) -> Tensor:
+    """Centred positions (3, J, ...) turned and scaled, in `work`."""
     scaled = (found.scale[..., None, None] * found.rotation).movedim((-2, -1), (0, 1))
-    laid = x.new_empty(3, x.shape[1], *found.scale.shape)
     for k in range(3):
-        torch.mul(scaled[k, 0], x[0], out=laid[k])
-        laid[k].addcmul_(scaled[k, 1], x[1]).addcmul_(scaled[k, 2], x[2])
-    return laid
+        torch.mul(scaled[k, 0], x[0], out=work[k])
+        work[k].addcmul_(scaled[k, 1], x[1]).addcmul_(scaled[k, 2], x[2])
+    return work
 
 
 def _solve(
     prediction: Tensor, target: Tensor, valid: Tensor | None
-) -> tuple[Similarity, Tensor, Tensor, Tensor]:
-    """The similarity, both sets centred as (3, J, ...), and the target's mean (3, ...)."""
+) -> tuple[Similarity, Tensor, Tensor, Tensor, Tensor]:
+    """The similarity, both sets centred as (3, J, ...), the target's mean (3, ...), and memory
+    (3, J, ...) to write to: fresh memory costs more time than the arithmetic.
+    """
     x, x_mean = _centred(prediction, valid)
     y, y_mean = _centred(target, valid)
     sets = _measured(x, x_mean, valid), _measured(y, y_mean, valid)
-    rotation, root, good = _rotation(*sets)
+    work = x.new_empty((*x.shape[:2], *torch.broadcast_shapes(x.shape[2:], y.shape[2:])))
+    rotation, root, good = _rotation(*sets, work)
     rotation = torch.where(good, rotation, torch.nan)
     scale = torch.where(good, root * sets[1].norm / sets[0].norm, torch.nan)
     translation = y_mean - scale * (rotation * x_mean).sum(1)
     rotation, translation = rotation.movedim((0, 1), (-2, -1)), translation.movedim(0, -1)
-    return Similarity(rotation, scale, translation, good), x, y, y_mean
+    return Similarity(rotation, scale, translation, good), x, y, y_mean, work
 
 
 class _Centred(NamedTuple):
@@ -248,9 +250,10 @@ def _measured(columns: Tensor, mean: Tensor, valid: Tensor | None) -> _Centred:
     return _Centred(columns, norm, is_point)
 
 
-def _rotation(x: _Centred, y: _Centred) -> tuple[Tensor, Tensor, Tensor]:
+def _rotation(x: _Centred, y: _Centred, work: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Rotation (3, 3, ...), largest root (...) and where neither set is degenerate (...)."""
-    matrix = torch.stack([(y.positions[k] * x.positions).sum(1) for k in range(3)])
+    rows = [torch.mul(y.positions[k], x.positions, out=work).sum(1) for k in range(3)]
+    matrix = torch.stack(rows)
     matrix /= x.norm * y.norm
     rotation, root, good = rotation_by_polynomial(matrix)
     unclear = ~good
