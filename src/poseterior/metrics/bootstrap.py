@@ -72,7 +72,7 @@ def resamples(groups: int, replicates: int = 1000, seed: int = 0) -> Tensor:
     tensor([3., 3.], dtype=torch.float64)
     """
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randint(groups, (replicates, groups), generator=generator)
+    drawn = torch.randint(max(groups, 1), (replicates, groups), generator=generator)
     counts = torch.zeros(replicates, groups, dtype=torch.float64)
     return counts.scatter_add_(1, drawn, torch.ones_like(drawn, dtype=torch.float64))
 

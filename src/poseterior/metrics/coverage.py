@@ -59,7 +59,8 @@ def distances_to(centre: Tensor, hypotheses: Tensor, target: Tensor) -> tuple[Te
 
 def _norm(columns: Tensor, centre: Tensor) -> Tensor:
     """(M, J, 3, H) and (M, J, 3, 1) -> (M, J, H): the same operations for both distances, so
-    that a target equal to a hypothesis ties with it exactly."""
+    that a target equal to a hypothesis ties with it exactly.
+    """
     x, y, z = (columns.double() - centre.double()).square_().unbind(2)
     return (x + y).add_(z).sqrt_()
 
@@ -258,5 +259,5 @@ class Coverage:
 
     def resampled(self, draws: Tensor) -> Tensor:
         """Coverage per joint (R, K, L) with the groups drawn as often as `draws` (R, G) says."""
-        bins = torch.tensordot(draws, self._sums.sums, dims=1)
+        bins = torch.tensordot(draws[:, : len(self._sums.sums)], self._sums.sums, dims=1)
         return bins[..., :-1].cumsum(-1) / bins.sum(-1, keepdim=True)

@@ -1,7 +1,8 @@
 """Errors of poses: how far a pose, or the best or average hypothesis, is from the target.
 
-Lengths are metres in and out (`summary` turns them into millimetres). Errors are over all
-joints, root included, as the field reports them; `pck150` and `auc` leave the root out.
+Lengths are metres in and out, but for the thresholds and the results whose names say mm.
+Errors are over all joints, root included, as the field reports them; `pck150` and `auc`
+leave the root out.
 Where `valid_joints` is given, a pose's error is over its valid joints; a pose with none has
 the error NaN, which is never averaged.
 """
@@ -64,9 +65,7 @@ def pa_mpjpe(prediction: Tensor, target: Tensor, valid: Tensor | None = None) ->
 
     NaN for a degenerate prediction or target: no alignment is not a perfect one.
     """
-    return masked_mean(
-        aligned_distances(prediction, target, valid=valid, degenerate="mask"), valid
-    )
+    return masked_mean(aligned_distances(prediction, target, valid=valid, degenerate="mask"), valid)
 
 
 def n_mpjpe(prediction: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -117,7 +116,7 @@ def pose_errors(
     latent_centre: Tensor | None = None,
     valid_joints: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """All errors of each pose, name -> (M,) float64; metres, but for `pck150`, `auc`, `cps_mm`.
+    """All errors of each pose, key of `score --json` -> (M,) float64.
 
     Args:
         hypotheses: (M, H, J, 3) metres.
@@ -125,8 +124,8 @@ def pose_errors(
         root: index of the joint that `pck150` and `auc` leave out.
         weights: (M, H); the least over hypotheses ignores them, except that a hypothesis of
             weight zero is excluded.
-        mode: (M, J, 3), or None where unknown (no `mpjpe_mode` then).
-        latent_centre: (M, J, 3), or None.
+        mode: (M, J, 3) metres, or None where unknown (no `mpjpe_mode_mm` then).
+        latent_centre: (M, J, 3) metres, or None.
         valid_joints: (M, J) bool.
     """
     valid = None if valid_joints is None else valid_joints[:, None]
@@ -134,19 +133,20 @@ def pose_errors(
     each = masked_mean(errors, valid)
     aligned = pa_mpjpe(hypotheses, target[:, None], valid)
     absent = _absent(weights)
-    points = {
-        "mpjpe_mean": weighted_mean(hypotheses, weights),
-        "mpjpe_mode": mode,
-        "mpjpe_latent_centre": latent_centre,
-    }
+    points = {"mean": weighted_mean(hypotheses, weights), "mode": mode,
+              "latent_centre": latent_centre}  # fmt: skip
     least, best = _least(each, absent)
     best_errors, best_valid = _without_root(errors, best, valid_joints, root)
     reach = cps_mm(errors, valid)
     return {
-        **{k: mpjpe(p, target, valid_joints) for k, p in points.items() if p is not None},
-        "expected_mpjpe": weighted_mean(each[..., None, None], weights).flatten(),
-        "min_mpjpe": least,
-        "min_pa_mpjpe": _least(aligned, absent)[0],
+        **{
+            f"mpjpe_{name}_mm": mm(mpjpe(point, target, valid_joints))
+            for name, point in points.items()
+            if point is not None
+        },
+        "expected_mpjpe_mm": mm(weighted_mean(each[..., None, None], weights).flatten()),
+        "min_mpjpe_mm": mm(least),
+        "min_pa_mpjpe_mm": mm(_least(aligned, absent)[0]),
         "pck150": pck(best_errors, best_valid),
         "auc": auc(best_errors, best_valid),
         "cps_mm": -_least(-reach, absent)[0],

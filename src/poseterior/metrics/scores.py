@@ -42,7 +42,8 @@ def energy_score(
             float32 to a millionth of the spread.
         target: (M, J, 3) metres.
         weights: (M, H).
-        valid_joints: (M, J) bool; the score is over the vector of the valid joints.
+        valid_joints: (M, J) bool; the score is over the vector of the valid joints, and NaN
+            for a pose that has none.
         estimator: of E|X - X'|; "fair" is 0/0 for one hypothesis, and gives NaN.
 
     Returns:
@@ -68,7 +69,8 @@ def energy_score(
         _pair_distance(some, chance)
         for some, chance in zip(points.split(size), chances.split(size), strict=True)
     ])  # fmt: skip
-    return error - pairs / _pair_chance(chances, estimator) / 2
+    score = error - pairs / _pair_chance(chances, estimator) / 2
+    return score if valid_joints is None else score.where(valid_joints.any(-1), torch.nan)
 
 
 def _chances(hypotheses: Tensor, weights: Tensor | None) -> Tensor:
