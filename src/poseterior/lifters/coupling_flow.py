@@ -14,9 +14,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from zuko.transforms import ComposedTransform, PermutationTransform
+from zuko.transforms import PermutationTransform
 
-from poseterior.flows.coupling import ConditionalAffine, SoftClampedCoupling
+from poseterior.flows.coupling import Chain, ConditionalAffine, SoftClampedCoupling
 from poseterior.geometry.skeleton import H36M_17, Skeleton
 from poseterior.keypoints import Keypoints
 from poseterior.lifters.conditioning import Conditions, condition, feature_count
@@ -73,14 +73,14 @@ class _Member(nn.Module):
         orders = [torch.randperm(size, generator=generator) for _ in range(c.blocks)]
         self.register_buffer("permutations", torch.stack(orders))
 
-    def forward(self, features: Tensor) -> ComposedTransform:
+    def forward(self, features: Tensor) -> Chain:
         hidden = self.encoder(features)
         context = functional.gelu(self.context(hidden))
         transforms = [self.affine(hidden)]
         for i, order in enumerate(self.permutations):
             first, second = self.couplings[2 * i], self.couplings[2 * i + 1]
             transforms += [PermutationTransform(order), first(context), second(context)]
-        return ComposedTransform(*transforms)
+        return Chain(*transforms)
 
 
 class CouplingFlow(Lifter):

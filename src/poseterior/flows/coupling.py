@@ -1,0 +1,147 @@
+"""Conditional coupling transforms with soft-clamped scales (paper 001, Eq. 1 and 2).
+
+Everything here is a zuko lazy transform: called with a context it gives a transform from
+data to latent. The context enters each subnetwork through its first layer only, so what
+depends on the context alone is computed once per context, however many samples follow.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Transform, constraints
+from zuko.lazy import LazyTransform
+from zuko.transforms import ComposedTransform, PermutationTransform
+
+__all__ = ["Chain", "ConditionalAffine", "SoftClampedCoupling", "soft_clamp"]
+
+
+def soft_clamp(scale: Tensor, alpha: float) -> Tensor:
+    """2 alpha / pi * atan(scale / alpha), within (-alpha, alpha): paper 001, Eq. 2."""
+    return (2 * alpha / math.pi) * torch.atan(scale / alpha)
+
+
+class _Affine(Transform):
+    """z = (x - shift) * exp(-log_scale), elementwise."""
+
+    domain = codomain = constraints.real_vector
+    bijective = True
+
+    def __init__(self, shift: Tensor, log_scale: Tensor) -> None:
+        super().__init__()
+        self.shift, self.log_scale = shift, log_scale
+
+    def _call(self, x: Tensor) -> Tensor:
+        return (x - self.shift) * torch.exp(-self.log_scale)
+
+    def _inverse(self, z: Tensor) -> Tensor:
+        return z * torch.exp(self.log_scale) + self.shift
+
+    def log_abs_det_jacobian(self, x: Tensor, z: Tensor) -> Tensor:
+        return -self.log_scale.sum(-1).expand(x.shape[:-1])
+
+    def __getitem__(self, rows: slice) -> _Affine:
+        return _Affine(self.shift[rows], self.log_scale[rows])
+
+
+class ConditionalAffine(LazyTransform):
+    """Elementwise affine transform whose shift and soft-clamped log scale are linear in c."""
+
+    def __init__(self, features: int, context: int, alpha: float = 4.0) -> None:
+        super().__init__()
+        self.alpha = alpha
+        self.linear = nn.Linear(context, 2 * features)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, c: Tensor) -> Transform:
+        """The transform for contexts c (..., context)."""
+        shift, log_scale = self.linear(c).float().chunk(2, -1)
+        return _Affine(shift, soft_clamp(log_scale, self.alpha))
+
+
+class _Coupling(Transform):
+    """z1 = x1 and z2 = (x2 - t) * exp(-s) with (s, t) = subnetwork(x1, context)."""
+
+    domain = codomain = constraints.real_vector
+    bijective = True
+
+    def __init__(self, lazy: SoftClampedCoupling, bias: Tensor) -> None:
+        super().__init__()
+        self.lazy, self.bias = lazy, bias
+
+    def _parameters(self, kept: Tensor) -> tuple[Tensor, Tensor]:
+        """Soft-clamped log scale and shift of the changed half."""
+        hidden = self.lazy.inner(kept).add_(self.bias).relu_()
+        log_scale, shift = self.lazy.outer(hidden).float().chunk(2, -1)
+        return soft_clamp(log_scale, self.lazy.alpha), shift
+
+    def call_and_ladj(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        kept, changed = self.lazy.split(x)
+        log_scale, shift = self._parameters(kept)
+        return self.lazy.join(kept, (changed - shift) * torch.exp(-log_scale)), -log_scale.sum(-1)
+
+    def _call(self, x: Tensor) -> Tensor:
+        return self.call_and_ladj(x)[0]
+
+    def _inverse(self, z: Tensor) -> Tensor:
+        kept, changed = self.lazy.split(z)
+        log_scale, shift = self._parameters(kept)
+        return self.lazy.join(kept, changed * torch.exp(log_scale) + shift)
+
+    def log_abs_det_jacobian(self, x: Tensor, z: Tensor) -> Tensor:
+        return self.call_and_ladj(x)[1]
+
+    def __getitem__(self, rows: slice) -> _Coupling:
+        return _Coupling(self.lazy, self.bias[rows])
+
+
+class SoftClampedCoupling(LazyTransform):
+    """Affine coupling of one half of the features on the other half and a context.
+
+    `first` says which half is kept: two of these, one of each, make a coupling block of
+    paper 001, Eq. 1. The last layer starts at zero, so an untrained coupling is the identity.
+    """
+
+    def __init__(
+        self, features: int, context: int, hidden: int, depth: int, alpha: float, first: bool
+    ) -> None:
+        super().__init__()
+        self.half, self.features, self.alpha, self.first = features // 2, features, alpha, first
+        kept = self.half if first else features - self.half
+        self.inner = nn.Linear(kept, hidden, bias=False)
+        self.context = nn.Linear(context, hidden)
+        layers: list[nn.Module] = []
+        for _ in range(depth - 1):
+            layers += [nn.Linear(hidden, hidden), nn.ReLU(inplace=True)]
+        last = nn.Linear(hidden, 2 * (features - kept))
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.outer = nn.Sequential(*layers, last)
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The half that is kept and the half that is changed."""
+        left, right = x[..., : self.half], x[..., self.half :]
+        return (left, right) if self.first else (right, left)
+
+    def join(self, kept: Tensor, changed: Tensor) -> Tensor:
+        """The inverse of `split`."""
+        return torch.cat([kept, changed] if self.first else [changed, kept], -1)
+
+    def forward(self, c: Tensor) -> Transform:
+        """The transform for contexts c (..., context)."""
+        return _Coupling(self, self.context(c))
+
+
+class Chain(ComposedTransform):
+    """Transforms of a batch of contexts, one after the other.
+
+    `chain[rows]` is the chain of a slice of the contexts; it shares what was computed.
+    """
+
+    def __getitem__(self, rows: slice) -> Chain:
+        return Chain(
+            *(t if isinstance(t, PermutationTransform) else t[rows] for t in self.transforms)
+        )
