@@ -10,11 +10,12 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from torch import Tensor
 
+from poseterior.data.keypoint_files.table import KeypointTable
 from poseterior.errors import require
 from poseterior.geometry.skeleton import Skeleton
 from poseterior.keypoints import Keypoints
 
-__all__ = ["KeypointSource", "MemorySource", "ObservationRows"]
+__all__ = ["KeypointSource", "MemorySource", "ObservationRows", "table_source"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,13 +86,11 @@ class MemorySource:
             len(shape) == 1 and shape[0] > 0, self.name, "keypoints",
             expected="batch shape (M,) with M at least 1", found=shape,
         )  # fmt: skip
-        arrays = {"target": (self.target, (*shape, len(self.skeleton), 3))}
-        arrays |= {k: (v, shape) for k, v in self.labels.items()}
-        for name, (array, expected) in arrays.items():
-            require(
-                array is None or tuple(array.shape) == expected, self.name, name,
-                expected=f"shape {expected}", found=None if array is None else tuple(array.shape),
-            )  # fmt: skip
+        checked = {name: (array.shape, shape) for name, array in self.labels.items()}
+        if self.target is not None:
+            checked["target"] = (tuple(self.target.shape), (*shape, len(self.skeleton), 3))
+        for name, (found, expected) in checked.items():
+            require(found == expected, self.name, name, expected=f"shape {expected}", found=found)
         return shape[0]
 
     def chunks(self, rows: int) -> Iterator[ObservationRows]:
@@ -120,3 +119,9 @@ class MemorySource:
 def _bytes(array: np.ndarray) -> bytes:
     text = array.dtype.kind in "UO"
     return repr(array.tolist()).encode() if text else np.ascontiguousarray(array).tobytes()
+
+
+def table_source(table: KeypointTable, name: str = "keypoints") -> MemorySource:
+    """A keypoint file's rows as a source, labelled with their frame and person."""
+    labels = {"frame": table.frame.numpy(), "person": table.person.numpy()}
+    return MemorySource(table.keypoints, labels=labels, name=name, notes=table.assumptions)

@@ -89,17 +89,15 @@ def check_image_size(size: np.ndarray, path: Path, start: int = 0) -> np.ndarray
 def check_intrinsics(matrix: np.ndarray, path: Path, start: int = 0) -> np.ndarray:
     """Pinhole matrices (..., 3, 3) as float32: finite, focal lengths above 0, last row 0 0 1."""
     matrix = matrix.astype(np.float32)
+    each = matrix.reshape(-1, 3, 3)
     with np.errstate(invalid="ignore"):
         good = (
-            np.isfinite(matrix).all((-2, -1))
-            & (matrix[..., 0, 0] > 0)
-            & (matrix[..., 1, 1] > 0)
-            & (np.abs(matrix[..., 2, :] - [0, 0, 1]) <= 1e-6).all(-1)
+            np.isfinite(each).all((1, 2))
+            & (each[:, [0, 1], [0, 1]] > 0).all(1)
+            & (np.abs(each[:, 2] - [0, 0, 1]) <= 1e-6).all(1)
         )
-    require_where(
-        good[None] if good.ndim == 0 else good, matrix[None] if good.ndim == 0 else matrix,
-        path, "intrinsics", start, "a pinhole matrix in px with last row 0 0 1",
-    )  # fmt: skip
+    expected = "a pinhole matrix in px with last row 0 0 1"
+    require_where(good, each, path, "intrinsics", start, expected)
     return matrix
 
 

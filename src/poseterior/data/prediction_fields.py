@@ -34,6 +34,7 @@ PREDICTION_FIELDS = MappingProxyType(
         "observed_keypoints": Field((("M", "J", 2),)),
         "observed_covariance": Field((("M", "J", 2, 2),)),
         "observed_valid": Field((("M", "J"),), "mask"),
+        "observed_intrinsics": Field((("M", 3, 3),)),
         **LABEL_FIELDS,
     }
 )
@@ -58,6 +59,7 @@ class PredictionRows:
         observed_keypoints: (m, J, 2) px, what was lifted.
         observed_covariance: (m, J, 2, 2) px².
         observed_valid: (m, J) bool, joints that were detected.
+        observed_intrinsics: (m, 3, 3) pinhole matrices.
     """
 
     start: int
@@ -74,3 +76,7 @@ class PredictionRows:
     observed_keypoints: Tensor | None = None
     observed_covariance: Tensor | None = None
     observed_valid: Tensor | None = None
+    observed_intrinsics: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.valid)

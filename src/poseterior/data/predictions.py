@@ -90,6 +90,13 @@ class Predictions:
         known = "provenance" in self._reader and self._reader["provenance"].dtype.kind == "U"
         return str(self._reader.read("provenance")) if known else None
 
+    @property
+    def target_path(self) -> Path | None:
+        """The file that the targets are from, or None where there are none."""
+        if self._targets is not None:
+            return self._targets.path
+        return self.path if "target" in self.fields else None
+
     def fingerprint(self) -> str:
         """Hexadecimal digits that change with the content of the file or of the targets."""
         files = (self._reader, self._targets)

@@ -1,0 +1,85 @@
+"""What made a result: lifter, seed, versions, data, and what had to be assumed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+import poseterior
+from poseterior.data.keypoint_source import KeypointSource
+from poseterior.data.predictions import Predictions
+from poseterior.posterior import Lifter
+
+__all__ = ["lift_provenance", "made_by", "score_provenance", "versions", "weights_fingerprint"]
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes."""
+    return {
+        "poseterior": poseterior.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def weights_fingerprint(lifter: Lifter) -> str:
+    """16 hexadecimal digits that change with any weight or buffer."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(lifter.state_dict().items()):
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
+def lift_provenance(
+    source: KeypointSource, lifter: Lifter, hypotheses: int, seed: int, device: torch.device
+) -> dict[str, Any]:
+    """What makes the hypotheses of a lift. No times: equal work gives equal files."""
+    return {
+        "made_by": "poseterior lift",
+        "lifter": getattr(lifter, "name", type(lifter).__name__),
+        "config": _config(getattr(lifter, "config", None)),
+        "weights": weights_fingerprint(lifter),
+        "skeleton": lifter.skeleton.name,
+        "hypotheses": hypotheses,
+        "seed": seed,
+        "device": str(device),
+        "source": source.name,
+        "source_skeleton": source.skeleton.name,
+        "data": source.fingerprint(),
+        "assumptions": dict(source.notes),
+        "versions": versions(),
+    }
+
+
+def score_provenance(predictions: Predictions) -> dict[str, Any]:
+    """What was scored: the files, and what the predictions say of their own making."""
+    return {
+        "predictions": str(predictions.path),
+        "target": str(predictions.target_path),
+        "data": predictions.fingerprint(),
+        "lift": made_by(predictions.provenance),
+        "versions": versions(),
+    }
+
+
+def made_by(text: str | None) -> Any:
+    """A file's `provenance` as JSON, as the text itself where it is none, or None."""
+    try:
+        return None if text is None else json.loads(text, parse_constant=str)
+    except (json.JSONDecodeError, RecursionError):
+        return text
+
+
+def _config(config: Any) -> Mapping[str, Any] | str | None:
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        return json.loads(json.dumps(dataclasses.asdict(config), default=str))
+    return config if config is None else str(config)
