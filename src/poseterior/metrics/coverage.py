@@ -98,7 +98,8 @@ def first_covered_level(
     distances, target = distances.double(), target.double()
     if rule == "cdf":
         within = distances <= target[..., None]
-        share = within.double().mean(-1) if weights is None else (within * weights).sum(-1)
+        # Shares of equal weights are exact; sums of others are rounded, which must not decide.
+        share = within.double().mean(-1) if weights is None else (within * weights).sum(-1) - 1e-12
         covered = share[..., None] <= at
     elif weights is None:
         return _lowest_interpolated(distances, target, at)
