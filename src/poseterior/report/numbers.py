@@ -39,8 +39,8 @@ GROUPS: dict[str, tuple[Number, ...]] = {
                "MPJPE of the hypothesis nearest the target. It falls with the number of "
                "hypotheses, so compare only at the same number."),
         Number("min_pa_mpjpe_mm", "Best, after alignment", "mm", 1, _LOW,
-               "As before, after the best rotation, translation and scaling of each hypothesis: "
-               "only the shape of the pose counts."),
+               "PA-MPJPE of the best hypothesis, each after its best rotation, translation and "
+               "scaling: only the shape of the pose counts."),
         Number("n_mpjpe_mm", "Error after scaling", "mm", 1, _LOW,
                "n-MPJPE: error of the mean after the best scaling."),
         Number("pck150", "Joints within 150 mm", "", 3, _HIGH,
@@ -73,7 +73,7 @@ GROUPS: dict[str, tuple[Number, ...]] = {
                "A proper score of the whole pose: lowest in expectation for the true posterior. "
                "It rewards being both right and no surer than justified."),
         Number("crps_mm", "CRPS", "mm", 1, _LOW,
-               "The same idea for one coordinate at a time, averaged over coordinates."),
+               "A proper score of one coordinate at a time, averaged over coordinates."),
         Number("nll", "Negative log-likelihood", "nats", 2, _LOW,
                "Minus the log density of the target, per pose. Comparable only for the same "
                "joints in the same unit (metres)."),
