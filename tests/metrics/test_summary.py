@@ -11,7 +11,7 @@ import torch
 from oracles import metrics_loops
 from poseterior.errors import InputError
 from poseterior.geometry.skeleton import H36M_17, Skeleton
-from poseterior.metrics import chunk
+from poseterior.metrics import weighted
 from poseterior.metrics.bootstrap import LIMIT
 from poseterior.metrics.scorecard import SCORE_KEYS
 from poseterior.metrics.summary import ScoreAccumulator
@@ -62,7 +62,7 @@ def test_keys_are_the_issues_in_order_and_the_result_is_json() -> None:
 def test_any_cut_of_the_stream_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = everything(60, 10) | {"weights": torch.rand(60, 10)}
     whole = scored(rows)
-    monkeypatch.setattr(chunk, "_POSITIONS", 200)
+    monkeypatch.setattr(weighted, "_POSITIONS", 200)
     cut = scored(rows, pieces=9)
     for key in SCORE_KEYS:
         assert cut[key] == pytest.approx(whole[key], rel=1e-6), key

@@ -53,27 +53,24 @@ def _aligned(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def coverage_counts(
-    hypotheses: np.ndarray, target: np.ndarray, centre: np.ndarray, levels: np.ndarray
+    hypotheses: np.ndarray,
+    target: np.ndarray,
+    centre: np.ndarray,
+    levels: np.ndarray,
+    rule: str = "interpolated",
 ) -> np.ndarray:
-    """How many of (M, J, 3) targets are covered, (J, L): a loop of `numpy.quantile` over poses."""
+    """How many of (M, J, 3) targets are covered, (J, L), counted pose by pose.
+
+    By `numpy.quantile`, or by Algorithm 1 as printed: empirical CDF at the target <= q.
+    """
     counts = np.zeros((target.shape[1], len(levels)), dtype=int)
     for some, truth, middle in zip(hypotheses, target, centre, strict=True):
         distances = np.linalg.norm(some.astype(np.float64) - middle, axis=-1)
         own = np.linalg.norm(truth.astype(np.float64) - middle, axis=-1)
-        counts += own[:, None] < np.quantile(distances, levels, axis=0).T
-    return counts
-
-
-def coverage_counts_by_cdf(
-    hypotheses: np.ndarray, target: np.ndarray, centre: np.ndarray, levels: np.ndarray
-) -> np.ndarray:
-    """The same by Algorithm 1 as printed: empirical CDF at the target's distance <= q."""
-    counts = np.zeros((target.shape[1], len(levels)), dtype=int)
-    for some, truth, middle in zip(hypotheses, target, centre, strict=True):
-        distances = np.linalg.norm(some.astype(np.float64) - middle, axis=-1)
-        own = np.linalg.norm(truth.astype(np.float64) - middle, axis=-1)
-        for j in range(target.shape[1]):
-            counts[j] += np.mean(distances[:, j] <= own[j]) <= levels
+        if rule == "interpolated":
+            counts += own[:, None] < np.quantile(distances, levels, axis=0).T
+        else:
+            counts += np.mean(distances <= own, axis=0)[:, None] <= levels
     return counts
 
 

@@ -10,12 +10,9 @@ from torch import Tensor
 
 from poseterior.errors import require
 from poseterior.geometry.skeleton import Skeleton
-from poseterior.metrics.weighted import hypotheses_last
+from poseterior.metrics.weighted import hypotheses_last, row_pieces
 
 __all__ = ["Chunk"]
-
-# Joint positions worked on at a time: some ten MB of temporaries, whatever the caller's chunk.
-_POSITIONS = 2**18
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +59,8 @@ class Chunk:
 
     def pieces(self) -> Iterator[Chunk]:
         """Pieces small enough for the processor's cache, their values checked and masked."""
-        size = max(1, _POSITIONS // (self.hypotheses.shape[1] * self.hypotheses.shape[2]))
-        for start in range(0, len(self.target), size):
-            yield self._rows(slice(start, start + size))._masked()
+        for rows in row_pieces(self.hypotheses):
+            yield self._rows(rows)._masked()
 
     def _rows(self, rows: slice) -> Chunk:
         values = {f.name: getattr(self, f.name) for f in fields(self)}

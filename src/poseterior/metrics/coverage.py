@@ -24,6 +24,7 @@ from poseterior.metrics.bootstrap import GroupSums
 from poseterior.metrics.weighted import (
     hypotheses_last,
     normalised,
+    row_pieces,
     weighted_mean,
     weighted_median,
     weighted_quantile,
@@ -226,6 +227,21 @@ class Coverage:
             hypotheses.shape[1] > 1, "coverage", "hypotheses",
             expected="two or more per pose", found=hypotheses.shape[1],
         )  # fmt: skip
+        group = torch.zeros(len(target), dtype=torch.long) if group is None else group
+        known = {"centre": centre, "weights": weights, "valid_joints": valid_joints}
+        for rows in row_pieces(hypotheses):
+            some = {name: None if value is None else value[rows] for name, value in known.items()}
+            self._sums.add(group[rows], self._bins(hypotheses[rows], target[rows], **some))
+
+    def _bins(
+        self,
+        hypotheses: Tensor,
+        target: Tensor,
+        centre: Tensor | None,
+        weights: Tensor | None,
+        valid_joints: Tensor | None,
+    ) -> Tensor:
+        """Each pose's lowest covered level per joint, one-hot (M, K, L + 1)."""
         hypotheses, target = hypotheses_last(hypotheses, self.free), target[:, self.free]
         centre = self._centre(hypotheses, weights) if centre is None else centre[:, self.free]
         weights = normalised(weights)
@@ -236,10 +252,7 @@ class Coverage:
             levels=self.levels,
         )
         bins = torch.nn.functional.one_hot(lowest, len(self.levels) + 1)
-        if valid_joints is not None:
-            bins = bins * valid_joints[:, self.free, None]
-        group = torch.zeros(len(target), dtype=torch.long) if group is None else group
-        self._sums.add(group, bins)
+        return bins if valid_joints is None else bins * valid_joints[:, self.free, None]
 
     def _centre(self, hypotheses: Tensor, weights: Tensor | None) -> Tensor:
         require(

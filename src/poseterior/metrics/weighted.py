@@ -12,7 +12,7 @@ that is `numpy.quantile`'s linear interpolation; it does not depend on the order
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -23,11 +23,23 @@ from poseterior.errors import require
 __all__ = [
     "hypotheses_last",
     "normalised",
+    "row_pieces",
     "sort_last",
     "weighted_mean",
     "weighted_median",
     "weighted_quantile",
 ]
+
+# Joint positions worked on at a time: some ten MB of temporaries, however many poses come.
+_POSITIONS = 2**18
+
+
+def row_pieces(hypotheses: Tensor) -> Iterator[slice]:
+    """Slices of the poses of (M, H, J, 3) that are worked on at a time, to stay in the cache."""
+    poses, count, joints = hypotheses.shape[:3]
+    size = max(1, _POSITIONS // (count * joints))
+    for start in range(0, poses, size):
+        yield slice(start, start + size)
 
 
 def normalised(weights: Tensor | None) -> Tensor | None:
