@@ -39,7 +39,7 @@ def test_kinematics_are_those_of_matrix_products(
 def test_bones_keep_their_lengths_whatever_the_motion(tmp_path: Path) -> None:
     body = cmu_body(0)
     tracks = read_asfamc(read_asf(body.write(tmp_path)[0]), tmp_path / "02_01.amc")
-    for j, parent in enumerate(tracks.parents[1:], 1):
+    for j, parent in enumerate(tracks.tree.parents[1:], 1):
         lengths = (tracks.positions[:, j] - tracks.positions[:, parent]).norm(dim=-1)
         torch.testing.assert_close(lengths, torch.full_like(lengths, 7 / 0.45 * 0.0254))
 
@@ -171,9 +171,9 @@ BROKEN_ASF = {
     "two names": (("name rfemur", "name lfemur", 1), "bonedata: expected each bone once"),
     "no end": (("  end\n:hierarchy", ":hierarchy", 1), "expected end, found the end of the sec"),
     "unknown child": (("    lfemur ltibia", "    lfemur tail", 1), "hierarchy: .* found tail"),
-    "loose": (("    lfemur ltibia\n", "", 1), r"not below the root: \['ltibia'\]"),
+    "loose": (("    lfemur ltibia\n", "", 1), r"not below the root: ltibia"),
     "two parents": (("    lfemur ltibia", "    lfemur ltibia rtibia", 1), "expected each bone"),
-    "circle": (("    lfemur ltibia", "    ltibia ltibia", 1), "a circle"),
+    "circle": (("    lfemur ltibia", "    ltibia ltibia", 1), "parents: expected one tree"),
     "cut off": ((":hierarchy\n", "", 1), "found no :hierarchy"),
 }  # fmt: skip
 

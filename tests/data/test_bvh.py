@@ -103,7 +103,7 @@ def test_what_is_written_is_read(seed: int, tmp_path_factory: pytest.TempPathFac
     body = random_body(seed)
     bvh = read_bvh(_write(tmp_path_factory.mktemp("random"), body.text()))
     assert bvh.joints == tuple(body.names)
-    assert bvh.parents == tuple(body.parents)
+    assert bvh.tree.parents == tuple(body.parents)
     assert [list(c) for c in bvh.channels] == [[n.lower() for n in c] for c in body.channels]
     np.testing.assert_array_equal(bvh.offsets, body.offsets)
     np.testing.assert_array_equal(bvh.motion, body.motion)

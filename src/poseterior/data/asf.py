@@ -11,12 +11,13 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import roma
 import torch
 from torch import Tensor
 
-from poseterior.data.motion_tracks import numbers, read_lines, require_tokens, walk_tree
+from poseterior.data.motion_tracks import file_tree, numbers, read_lines, require_tokens
 from poseterior.errors import require
+from poseterior.geometry.rotations import from_euler
+from poseterior.geometry.skeleton import Skeleton
 from poseterior.geometry.units import METRES_PER_INCH
 
 __all__ = ["AsfSkeleton", "read_asf"]
@@ -33,24 +34,30 @@ class AsfSkeleton:
     """Bones of a body at rest; the first is the root, a point.
 
     Attributes:
-        bones: the N names; the end of a bone carries its name.
-        parents: index of each bone's parent, -1 for the root.
+        tree: the N bones; the end of a bone carries its name.
         offsets: (N, 3) metres, start to end of each bone at rest, axes of the file (y up).
         axes: (N, 3, 3) rotation of the axes in which each bone's angles are given.
         channels: names of the numbers that a motion has for each bone (`rx`, `tz`, ...).
         metres_per_unit: metres of one length unit of the motion.
         degrees: whether angles are in degrees.
-        source: the file, for messages.
     """
 
-    bones: tuple[str, ...]
-    parents: tuple[int, ...]
+    tree: Skeleton
     offsets: Tensor
     axes: Tensor
     channels: tuple[tuple[str, ...], ...]
     metres_per_unit: float
     degrees: bool
-    source: str
+
+    @property
+    def bones(self) -> tuple[str, ...]:
+        """The names of the bones, in the order of `offsets`."""
+        return self.tree.joints
+
+    @property
+    def source(self) -> str:
+        """The file, for messages."""
+        return self.tree.name
 
     def offset(self, bone: str) -> Tensor:
         """(3,) metres, a bone at rest; `InputError` if there is no such bone."""
@@ -85,14 +92,12 @@ def read_asf(path: str | os.PathLike[str]) -> AsfSkeleton:
         len(set(names)) == len(names), source, "bonedata",
         expected="each bone once, none named root", found=", ".join(names),
     )  # fmt: skip
-    parents = _parents(source, sections["hierarchy"], names)
+    tree = file_tree(source, names, _parents(source, sections["hierarchy"], names))
     scale = METRES_PER_INCH / units.length
     offsets = torch.tensor([bone.offset for bone in bones], dtype=torch.float64) * scale
     axes = [_axes(bone, units.degrees) for bone in bones]
     channels = tuple(bone.channels for bone in bones)
-    return AsfSkeleton(
-        names, parents, offsets, torch.stack(axes), channels, scale, units.degrees, source
-    )
+    return AsfSkeleton(tree, offsets, torch.stack(axes), channels, scale, units.degrees)
 
 
 def _sections(source: str, lines: list[str]) -> dict[str, list[Line]]:
@@ -219,7 +224,7 @@ def _axes(bone: _Bone, degrees: bool) -> Tensor:
     angles = torch.tensor(bone.axis, dtype=torch.float64)
     if not degrees:
         angles = angles * (180 / math.pi)
-    return roma.euler_to_rotmat(bone.axis_order, angles, degrees=True)
+    return from_euler(bone.axis_order, angles)
 
 
 def _parents(source: str, lines: list[Line], names: tuple[str, ...]) -> tuple[int, ...]:
@@ -235,10 +240,8 @@ def _parents(source: str, lines: list[Line], names: tuple[str, ...]) -> tuple[in
             require(once, source, _where(at, "hierarchy"), expected="each bone once", found=child)
             parents[child] = names.index(parent)
     loose = [name for name in names if name not in parents]
-    found = tuple(parents.get(name, -1) for name in names)
-    reached = len(list(walk_tree(found))) + 1
     require(
-        not loose and reached == len(names), source, "hierarchy",
-        expected="one tree of all bones", found=f"not below the root: {loose or 'a circle'}",
+        not loose, source, "hierarchy",
+        expected="one tree of all bones", found=f"not below the root: {', '.join(loose)}",
     )  # fmt: skip
-    return found
+    return tuple(parents[name] for name in names)

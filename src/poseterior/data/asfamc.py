@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import roma
 import torch
 from torch import Tensor
 
@@ -26,10 +25,11 @@ from poseterior.data.motion_tracks import (
     read_lines,
     require_subsampling,
     require_tokens,
-    walk_tree,
     y_up_to_z_up,
 )
 from poseterior.errors import InputError, require
+from poseterior.geometry.kinematics import forward_kinematics, positions_from_bones
+from poseterior.geometry.rotations import from_euler
 from poseterior.geometry.skeleton import H36M_17
 
 __all__ = ["ASF_TO_H36M", "asf_to_h36m", "load_asfamc", "read_amc", "read_asfamc"]
@@ -90,7 +90,7 @@ def read_asfamc(
     require_subsampling(amc, every)
     motion = read_amc(skeleton, amc)[::every]
     positions = y_up_to_z_up(_ends(skeleton, motion))
-    return JointTracks(positions, skeleton.bones, skeleton.parents, fps / every, str(amc))
+    return JointTracks(positions, skeleton.tree, fps / every, str(amc))
 
 
 def read_amc(skeleton: AsfSkeleton, path: str | os.PathLike[str]) -> Tensor:
@@ -224,17 +224,16 @@ def _in_order_of(
 
 def _ends(skeleton: AsfSkeleton, motion: Tensor) -> Tensor:
     """(T, N, 3) metres in the file's axes: the formula at the top of this file."""
-    local, root = _rotations(skeleton, motion)
-    turned, ends = [torch.empty(0)] * len(local), [torch.empty(0)] * len(local)
-    turned[0], ends[0] = local[0], root * skeleton.metres_per_unit
-    for bone, parent in walk_tree(skeleton.parents):
-        turned[bone] = turned[parent] @ local[bone]
-        ends[bone] = ends[parent] + turned[bone] @ skeleton.offsets[bone]
-    return torch.stack(ends, dim=1)
+    rotations, root = _rotations(skeleton, motion)
+    no_offsets = torch.zeros_like(skeleton.offsets)
+    _, turned = forward_kinematics(rotations, no_offsets, skeleton.tree)
+    bones = (turned @ skeleton.offsets.unsqueeze(-1)).squeeze(-1)
+    free = bones[:, list(skeleton.tree.free)]
+    return positions_from_bones(free, skeleton.tree, root * skeleton.metres_per_unit)
 
 
-def _rotations(skeleton: AsfSkeleton, motion: Tensor) -> tuple[list[Tensor], Tensor]:
-    """C_b M_b C_b' of each bone, (T, 3, 3) or (3, 3), and the root's translation (T, 3)."""
+def _rotations(skeleton: AsfSkeleton, motion: Tensor) -> tuple[Tensor, Tensor]:
+    """C_b M_b C_b' of each bone (T, N, 3, 3), and the root's translation (T, 3)."""
     local, start = [], 0
     root = motion.new_empty(len(motion), 3)
     for axes, channels in zip(skeleton.axes, skeleton.channels, strict=True):
@@ -245,10 +244,10 @@ def _rotations(skeleton: AsfSkeleton, motion: Tensor) -> tuple[list[Tensor], Ten
             root = values[:, [channels.index(name) for name in ("tx", "ty", "tz")]]
         order = "".join(channels[i][1] for i in angles)
         local.append(_in_axes(axes, order, values[:, angles]))
-    return local, root
+    return torch.stack(local, dim=1), root
 
 
 def _in_axes(axes: Tensor, order: str, angles: Tensor) -> Tensor:
     if not order:
-        return torch.eye(3, dtype=angles.dtype)
-    return axes @ roma.euler_to_rotmat(order, angles, degrees=True) @ axes.mT
+        return torch.eye(3, dtype=angles.dtype).expand(len(angles), 3, 3)
+    return axes @ from_euler(order, angles) @ axes.mT

@@ -15,22 +15,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import roma
 import torch
 from torch import Tensor
 
 from poseterior.data.bvh_hierarchy import BvhHierarchy
 from poseterior.data.motion_tracks import (
     JointTracks,
+    file_tree,
     number,
     numbers,
     read_lines,
     require_subsampling,
     require_tokens,
-    walk_tree,
     y_up_to_z_up,
 )
 from poseterior.errors import InputError, require
+from poseterior.geometry.kinematics import forward_kinematics
+from poseterior.geometry.rotations import from_euler
 from poseterior.geometry.skeleton import H36M_17, Skeleton
 
 __all__ = ["Bvh", "load_bvh", "read_bvh"]
@@ -41,22 +42,28 @@ class Bvh:
     """A BVH file as it stands.
 
     Attributes:
-        joints: the N names; the end site of a joint is called `<joint>_end`.
-        parents: index of each joint's parent, -1 for the root.
+        tree: the N joints; the end site of a joint is called `<joint>_end`.
         offsets: (N, 3) the file's length unit and axes.
         channels: each joint's channels in order, as `xposition`, `zrotation`.
         motion: (T, C) the numbers of every frame: lengths and degrees.
         fps: frames a second.
-        source: the file, for messages.
     """
 
-    joints: tuple[str, ...]
-    parents: tuple[int, ...]
+    tree: Skeleton
     offsets: Tensor
     channels: tuple[tuple[str, ...], ...]
     motion: Tensor
     fps: float
-    source: str
+
+    @property
+    def joints(self) -> tuple[str, ...]:
+        """The names of the joints, in the order of `offsets`."""
+        return self.tree.joints
+
+    @property
+    def source(self) -> str:
+        """The file, for messages."""
+        return self.tree.name
 
     def offset(self, joint: str) -> Tensor:
         """(3,) the OFFSET of a joint; `InputError` if there is no such joint."""
@@ -95,7 +102,7 @@ class Bvh:
         require(len(motion) > 0, self.source, "frames", expected="at least one", found="none left")
         positions = _positions(self, motion) * scale
         positions = y_up_to_z_up(positions) if up == "y" else positions
-        return JointTracks(positions, self.joints, self.parents, self.fps / every, self.source)
+        return JointTracks(positions, self.tree, self.fps / every, self.source)
 
 
 def load_bvh(
@@ -125,12 +132,13 @@ def read_bvh(path: str | os.PathLike[str]) -> Bvh:
     split = next((i for i, text in enumerate(lines) if text.split() == ["MOTION"]), None)
     if split is None:
         raise InputError(source, "MOTION", expected="a line MOTION", found="none (cut off?)")
-    tree = BvhHierarchy(source, lines[:split])
-    channels = tuple(tuple(each) for each in tree.channels)
+    read = BvhHierarchy(source, lines[:split])
+    channels = tuple(tuple(each) for each in read.channels)
     width = sum(map(len, channels))
     motion, fps = _motion(source, lines, split + 1, width)
-    offsets = torch.tensor(tree.offsets, dtype=torch.float64)
-    return Bvh(tuple(tree.joints), tuple(tree.parents), offsets, channels, motion, fps, source)
+    offsets = torch.tensor(read.offsets, dtype=torch.float64)
+    tree = file_tree(source, read.joints, read.parents)
+    return Bvh(tree, offsets, channels, motion, fps)
 
 
 def _motion(source: str, lines: list[str], start: int, width: int) -> tuple[Tensor, float]:
@@ -185,16 +193,8 @@ def _first_fault(source: str, body: list[tuple[int, list[str]]], width: int) -> 
 
 def _positions(bvh: Bvh, motion: Tensor) -> Tensor:
     """(T, N, 3) in the file's unit and axes: the formula at the top of this file."""
-    parts = list(_local(bvh, motion))
-    turned, positions = [r for r, _ in parts], [o for _, o in parts]
-    for joint, parent in walk_tree(bvh.parents):
-        positions[joint] = positions[parent] + _apply(turned[parent], positions[joint])
-        turned[joint] = turned[parent] @ turned[joint]
-    return torch.stack(positions, dim=1)
-
-
-def _apply(rotation: Tensor, vector: Tensor) -> Tensor:
-    return (rotation @ vector.unsqueeze(-1)).squeeze(-1)
+    rotations, offsets = zip(*_local(bvh, motion), strict=True)
+    return forward_kinematics(torch.stack(rotations, 1), torch.stack(offsets, 1), bvh.tree)[0]
 
 
 def _local(bvh: Bvh, motion: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -215,4 +215,4 @@ def _local(bvh: Bvh, motion: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 def _rotation(order: str, angles: Tensor) -> Tensor:
     if not order:
         return torch.eye(3, dtype=angles.dtype).expand(len(angles), 3, 3)
-    return roma.euler_to_rotmat(order, angles, degrees=True)
+    return from_euler(order, angles)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,12 @@ from poseterior.geometry.skeleton import Skeleton
 
 __all__ = [
     "JointTracks",
+    "file_tree",
     "number",
     "numbers",
     "read_lines",
     "require_subsampling",
     "require_tokens",
-    "walk_tree",
     "y_up_to_z_up",
 ]
 
@@ -32,20 +32,23 @@ class JointTracks:
 
     Attributes:
         positions: (T, N, 3) world positions, right-handed.
-        joints: the N names, as the file gives them.
-        parents: index of each joint's parent, -1 for the root.
+        tree: the N joints by the file's names, and their parents.
         fps: frames a second of `positions`.
         source: the file, for messages.
     """
 
     positions: Tensor
-    joints: tuple[str, ...]
-    parents: tuple[int, ...]
+    tree: Skeleton
     fps: float
     source: str
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    @property
+    def joints(self) -> tuple[str, ...]:
+        """The names of the joints, in the order of `positions`."""
+        return self.tree.joints
 
     def to_skeleton(self, names: Mapping[str, str | Sequence[str]], skeleton: Skeleton) -> Tensor:
         """(T, J, 3): the joints of `skeleton`, each from the file's joint that `names` tells.
@@ -128,17 +131,9 @@ def require_subsampling(source: object, step: int) -> None:
     require(whole, source, "every", expected="a positive whole number of frames", found=step)
 
 
-def walk_tree(parents: Sequence[int]) -> Iterable[tuple[int, int]]:
-    """(joint, parent) with every parent's turn before its children's; the root has none.
+def file_tree(source: object, joints: Sequence[str], parents: Sequence[int]) -> Skeleton:
+    """The tree of a file's joints, named after the file; every joint is its own partner.
 
-    >>> list(walk_tree((-1, 2, 0)))
-    [(2, 0), (1, 2)]
+    `InputError` if the parents are not one tree.
     """
-    children: dict[int, list[int]] = {}
-    for joint, parent in enumerate(parents):
-        children.setdefault(parent, []).append(joint)
-    open_joints = list(children.get(-1, []))
-    for parent in open_joints:  # grows while it is walked: breadth first
-        for child in children.get(parent, []):
-            open_joints.append(child)
-            yield child, parent
+    return Skeleton(str(source), tuple(joints), tuple(parents), tuple(range(len(joints))))
