@@ -67,8 +67,9 @@ def lift(
             about as long as drawing them.
 
     Raises:
-        InputError: observations that are bad or that the lifter's skeleton cannot be had
-            from, no row that can be lifted, a place that cannot be written.
+        InputError: observations that are bad, a target whose density is not finite, no root
+            to be had from the source's joints, no row that can be lifted, a place that cannot
+            be written.
     """
     sampling = Sampling(hypotheses, seed, log_prob)
     path = check_writable(out)

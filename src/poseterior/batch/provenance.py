@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 import poseterior
+from poseterior.batch.observed import conversion_note
 from poseterior.data.keypoint_source import KeypointSource
 from poseterior.data.predictions import Predictions
 from poseterior.posterior import Lifter
@@ -55,7 +56,7 @@ def lift_provenance(
         "source": source.name,
         "source_skeleton": source.skeleton.name,
         "data": source.fingerprint(),
-        "assumptions": dict(source.notes),
+        "assumptions": dict(source.notes) | conversion_note(source.skeleton, lifter.skeleton),
         "versions": versions(),
     }
 
