@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from pathlib import Path
 
 import numpy as np
@@ -130,12 +129,9 @@ def test_every_rule_sums_to_one_over_known_points():
             assert {part for part, _ in rule.parts} <= points
 
 
-def test_stated_distances_on_real_bodies():
+def test_stated_distances_on_real_bodies(cmu_root: Path):
     """What the notes say of thorax, spine and head base, on data they were not fitted to."""
-    root = os.environ.get("POSETERIOR_CMU")
-    if not root or not (Path(root) / "cmu_test.npz").is_file():
-        pytest.skip("POSETERIOR_CMU does not name the folder of the CMU arrays")
-    with np.load(Path(root) / "cmu_test.npz", allow_pickle=False) as arrays:
+    with np.load(cmu_root / "cmu_test.npz", allow_pickle=False) as arrays:
         bodies = torch.from_numpy(arrays["positions"][::20]).double()
     lsp = conversion("h36m_17", "lsp_14").apply(bodies)
     back = conversion("lsp_14", "h36m_17").apply(lsp)
