@@ -144,7 +144,7 @@ def _accumulate(
         if progress is not None:
             progress(rows.start + len(rows), total)
     numbers = accumulator.compute() if accumulator.poses else {"poses": 0}
-    return numbers | {"invalid": total - accumulator.poses}
+    return numbers | {"invalid": total - numbers["poses"]}
 
 
 def _update(accumulator: ScoreAccumulator, rows: PredictionRows) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from poseterior.data.simulated_detector import uniform
+from poseterior.geometry.kinematics import bone_vectors, positions_from_bones, rescale_bones
 from poseterior.geometry.skeleton import Skeleton
 
 __all__ = ["Augmentation", "augment", "mirror", "scale_limbs", "swap_limbs", "tilt"]
@@ -53,20 +54,7 @@ def scale_limbs(
     """Each bone's length times U(1 - limb_scale, 1 + limb_scale), equal on both sides."""
     factors = uniform((len(pose), len(skeleton)), 1 - limb_scale, 1 + limb_scale, generator)
     side = torch.minimum(torch.arange(len(skeleton)), torch.tensor(skeleton.partners))
-    return _from_bones(_bones(pose, skeleton) * factors[:, side, None], skeleton)
-
-
-def _bones(pose: Tensor, skeleton: Skeleton) -> Tensor:
-    """(B, J, 3) vectors from the parent to each joint; zero at the root."""
-    parents = [max(p, j) if p < 0 else p for j, p in enumerate(skeleton.parents)]
-    return pose - pose[:, parents]
-
-
-def _from_bones(bones: Tensor, skeleton: Skeleton) -> Tensor:
-    joints: list[Tensor] = []
-    for j, parent in enumerate(skeleton.parents):
-        joints.append(bones[:, j] if parent < 0 else joints[parent] + bones[:, j])
-    return torch.stack(joints, 1)
+    return rescale_bones(pose, factors[:, side[list(skeleton.free)]], skeleton)
 
 
 def _frame(across: Tensor, up: Tensor) -> Tensor:
@@ -76,12 +64,12 @@ def _frame(across: Tensor, up: Tensor) -> Tensor:
     return torch.stack([x, torch.linalg.cross(z, x), z], -2)
 
 
-def _swap(bones: Tensor, joints: list[int], frame: Tensor, other: Tensor, chosen: Tensor) -> Tensor:
-    """Bones of `joints` taken from pose `other[b]`, kept in the body's own frame."""
-    local = bones[:, joints] @ frame.mT
+def _swap(bones: Tensor, limb: list[int], frame: Tensor, other: Tensor, chosen: Tensor) -> Tensor:
+    """The bones of a limb taken from pose `other[b]`, kept in the body's own frame."""
+    local = bones[:, limb] @ frame.mT
     moved = local[other] @ frame
     bones = bones.clone()
-    bones[:, joints] = torch.where(chosen, moved, bones[:, joints])
+    bones[:, limb] = torch.where(chosen, moved, bones[:, limb])
     return bones
 
 
@@ -101,11 +89,13 @@ def swap_limbs(pose: Tensor, skeleton: Skeleton, generator: torch.Generator) -> 
         (chest, [at(f"left_{j}") for j in ("elbow", "wrist")]),
         (chest, [at(f"right_{j}") for j in ("elbow", "wrist")]),
     ]
-    bones = _bones(pose, skeleton)
+    bones = bone_vectors(pose, skeleton)
+    bone = {joint: i for i, joint in enumerate(skeleton.free)}
     for frame, joints in limbs:
         other = torch.randint(len(pose), (len(pose),), generator=generator)
-        bones = _swap(bones, joints, frame, other, _chosen(len(pose), 0.5, generator))
-    return _from_bones(bones, skeleton)
+        chosen = _chosen(len(pose), 0.5, generator)
+        bones = _swap(bones, [bone[j] for j in joints], frame, other, chosen)
+    return positions_from_bones(bones, skeleton)
 
 
 def tilt(pose: Tensor, std_deg: float, generator: torch.Generator) -> Tensor:

@@ -17,7 +17,7 @@ from numpy.lib import format as npy
 
 from poseterior.errors import InputError, require
 
-__all__ = ["NpzWriter", "check_writable", "replacing", "write_npz"]
+__all__ = ["NpzWriter", "check_writable", "make_folder", "replacing", "write_npz"]
 
 _COPY_BYTES = 1 << 20
 
@@ -37,6 +37,14 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
     with _writing(target):
         tempfile.TemporaryFile(dir=folder).close()
     return target
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """The folder, made with its parents if there is none; `InputError` if it cannot be."""
+    folder = Path(path)
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 @contextmanager

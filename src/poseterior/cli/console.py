@@ -1,0 +1,72 @@
+"""What the commands show: a progress bar and short summaries."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["bar", "progress", "show_notes", "show_result"]
+
+_SHOWN = {
+    "mpjpe_mean_mm": ("MPJPE of the mean", "mm"),
+    "mpjpe_mode_mm": ("MPJPE of the mode", "mm"),
+    "min_mpjpe_mm": ("min MPJPE", "mm"),
+    "min_pa_mpjpe_mm": ("min PA-MPJPE", "mm"),
+    "expected_mpjpe_mm": ("expected MPJPE", "mm"),
+    "pck150": ("PCK at 150 mm, best hypothesis", ""),
+    "cps_mm": ("CPS", "mm"),
+    "ece_median": ("ECE (median centre)", ""),
+    "ece_joint_max": ("ECE of the worst joint", ""),
+    "energy_score_mm": ("energy score", "mm"),
+    "crps_mm": ("CRPS", "mm"),
+    "sharpness_mm": ("sharpness", "mm"),
+    "nll": ("negative log-likelihood", "nats"),
+}
+
+
+@contextmanager
+def progress() -> Iterator[Any]:
+    """A rich progress display on standard error; silent where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as display:
+        yield display
+
+
+@contextmanager
+def bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar as a function of (rows done, rows in all)."""
+    with progress() as display:
+        task = display.add_task(what, total=None)
+        yield lambda done, total: display.update(task, completed=done, total=total)
+
+
+def show_notes(notes: Mapping[str, str]) -> None:
+    """What had to be assumed, on standard error."""
+    for name, text in notes.items():
+        print(f"assumed {name}: {text}", file=sys.stderr)
+
+
+def show_result(result: Mapping[str, Any]) -> None:
+    """The main numbers of a score, with their intervals."""
+    print(
+        f"{result['poses']} poses, {result['invalid']} invalid, "
+        f"{result['hypotheses']} hypotheses, {result['skeleton']}"
+    )
+    intervals = result.get("intervals") or {}
+    for key, (name, unit) in _SHOWN.items():
+        value = result.get(key)
+        if value is not None:
+            low, high = intervals.get(key) or (None, None)
+            spread = "" if low is None else f"   95 % {_number(low)} to {_number(high)}"
+            print(f"  {name:32}{_number(value):>9} {unit:5}{spread}")
+    if result.get("ece_median") is None:
+        print("  calibration numbers need more than one hypothesis")
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 1 else f"{value:.2f}"

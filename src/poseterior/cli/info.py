@@ -1,0 +1,34 @@
+"""`poseterior info`: what is installed and what it can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Info"]
+
+
+@dataclass(frozen=True)
+class Info:
+    """Versions, devices, lifters, skeletons and formats."""
+
+    def run(self) -> None:
+        """Print them."""
+        import torch
+
+        from poseterior.batch.provenance import versions
+        from poseterior.data.keypoint_files import FORMATS
+        from poseterior.geometry.skeleton import SKELETONS
+        from poseterior.lifters import LIFTERS
+        from poseterior.training.shipped import shipped_lifters
+
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU only"
+        lines = {
+            "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+            "device": f"{device}, {torch.get_num_threads()} threads",
+            "lifters": ", ".join(LIFTERS),
+            "with weights": ", ".join(shipped_lifters()) or "none",
+            "skeletons": ", ".join(SKELETONS),
+            "keypoint formats": ", ".join(FORMATS),
+        }
+        for name, text in lines.items():
+            print(f"{name:18}{text}")
