@@ -80,7 +80,7 @@ def _joints(values: NDArray, points: tuple[int, ...], absent: float) -> NDArray:
 def _check_finite(
     values: NDArray[np.float32], detections: Detections, joints: tuple[str, ...]
 ) -> None:
-    bad = np.abs(np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf)) > _LARGEST_PX
+    bad = np.abs(values) > _LARGEST_PX  # never true of NaN
     if bad.any():
         row, joint, column = np.argwhere(bad)[0]
         names = detections.frame_names

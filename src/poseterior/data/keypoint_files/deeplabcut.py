@@ -40,10 +40,24 @@ def parse_deeplabcut_hdf5(path: Path) -> Detections:
 
 def _read_csv(lines: Iterable[str], path: Path) -> LabelledTable:
     rows = csv.reader(lines)
+    header = _header(rows, path)
+    columns = [place for place, coord in enumerate(header["coords"]) if place and coord]
+    require(bool(columns), path, "header", expected="columns of coordinates", found="none")
+    labels = [{level: row[place] for level, row in header.items()} for place in columns]
+    index, values = [], []
+    for row in filter(None, rows):
+        values.append(_numbers(row, columns, len(header["coords"]), path, rows.line_num))
+        index.append("/".join(filter(None, row[: columns[0]])))
+    return LabelledTable(labels, np.array(values).reshape(-1, len(columns)), index)
+
+
+def _header(rows: Iterable[list[str]], path: Path) -> dict[str, list[str]]:
+    """The rows of labels by their level, down to `coords`."""
     header: dict[str, list[str]] = {}
     for row in rows:
-        header[row[0] if row else ""] = row
-        if len(header) > 4 or (row and row[0] == "coords"):
+        name = row[0] if row else ""
+        header[name] = row
+        if name == "coords" or len(header) > 4:
             break
     complete = set(header) in _LEVELS and len({len(row) for row in header.values()}) == 1
     require(
@@ -51,14 +65,7 @@ def _read_csv(lines: Iterable[str], path: Path) -> LabelledTable:
         expected="rows of one length: scorer, (individuals,) bodyparts, coords",
         found=", ".join(f"{name[:20]!r} ({len(row)})" for name, row in header.items()),
     )  # fmt: skip
-    columns = [place for place, coord in enumerate(header["coords"]) if place and coord]
-    labels = [{level: row[place] for level, row in header.items()} for place in columns]
-    index, values = [], []
-    for number, row in enumerate(rows, start=len(header) + 1):
-        if row:
-            index.append("/".join(part for part in row[: columns[0]] if part) if columns else "")
-            values.append(_numbers(row, columns, len(header["coords"]), path, number))
-    return LabelledTable(labels, np.array(values).reshape(-1, len(columns)), index)
+    return header
 
 
 def _numbers(

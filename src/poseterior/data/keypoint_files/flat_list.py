@@ -11,7 +11,7 @@ from poseterior.data.keypoint_files.detections import (
     gather,
     triplets,
 )
-from poseterior.data.keypoint_files.naming import frame_numbers, person_number
+from poseterior.data.keypoint_files.naming import frame_numbers, is_number, person_number
 from poseterior.errors import require
 
 __all__ = ["parse_flat_list", "parse_person"]
@@ -48,7 +48,7 @@ def parse_person(entry: Any, source: object, where: str) -> tuple[int | str, Per
     good = isinstance(entry, dict)
     require(good, source, where, expected="an object for a person", found=type(entry).__name__)
     image = entry.get("image_id")
-    whole = isinstance(image, (int, str)) and not isinstance(image, bool)
+    whole = is_number(image) or isinstance(image, str)
     require(whole, source, f"{where}.image_id", expected="a number or a name", found=repr(image))
     given = next((entry[key] for key in _PERSON_KEYS if key in entry), None)
     points = triplets(entry.get("keypoints"), source, f"{where}.keypoints")

@@ -8,14 +8,18 @@ from typing import Any
 
 from poseterior.data.keypoint_files.detections import Detections, Frame, Person, gather, load_json
 from poseterior.data.keypoint_files.naming import frame_numbers, natural_key
-from poseterior.errors import require
+from poseterior.errors import InputError, require
 
 __all__ = ["frame_files", "parse_folder"]
 
 
 def frame_files(folder: Path) -> list[Path]:
     """Its JSON files, `2` before `10`; `InputError` if there are none."""
-    found = [path for path in folder.iterdir() if path.suffix.lower() == ".json"]
+    try:
+        found = [path for path in folder.iterdir() if path.suffix.lower() == ".json"]
+    except OSError as error:
+        said = error.strerror
+        raise InputError(folder, "", expected="a folder that can be read", found=said) from None
     require(
         bool(found), folder, "", expected="JSON files, one for each frame", found="no JSON file"
     )

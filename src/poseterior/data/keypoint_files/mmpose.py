@@ -24,7 +24,7 @@ from poseterior.data.keypoint_files.detections import (
     numbers,
 )
 from poseterior.data.keypoint_files.folder import parse_folder
-from poseterior.data.keypoint_files.naming import person_number
+from poseterior.data.keypoint_files.naming import is_number, person_number
 from poseterior.errors import require
 
 __all__ = ["parse_mmpose", "parse_mmpose_folder"]
@@ -54,16 +54,12 @@ def _frames(content: list[Any], source: object) -> Iterator[Frame]:
     if content and isinstance(content[0], dict) and "keypoints" in content[0]:
         yield Frame(0, None, _people(content, source))
         return
-    identified = [frame.get("frame_id") for frame in content if isinstance(frame, dict)]
-    unique = len({*identified} - {None}) == len(content) if _whole(identified) else False
+    given = [frame.get("frame_id") for frame in content if isinstance(frame, dict)]
+    identified = {number for number in given if is_number(number)}
     for place, frame in enumerate(content):
         listed = frame.get("instances") if isinstance(frame, dict) else frame
         people = _people(listed, source, f"[{place}]")
-        yield Frame(frame["frame_id"] if unique else place, None, people)
-
-
-def _whole(values: list[Any]) -> bool:
-    return all(isinstance(value, int) and not isinstance(value, bool) for value in values)
+        yield Frame(frame["frame_id"] if len(identified) == len(content) else place, None, people)
 
 
 def _people(content: Any, source: object, where: str = "") -> list[Person]:

@@ -8,9 +8,14 @@ from typing import Any
 
 from poseterior.errors import InputError
 
-__all__ = ["frame_numbers", "natural_key", "person_number"]
+__all__ = ["frame_numbers", "is_number", "natural_key", "person_number"]
 
 _LARGEST = 2**63 - 1
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a whole number that a table of frames can hold; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
