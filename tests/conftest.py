@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +78,26 @@ def cmu_root() -> Path:
     if not (root / "test_observations.npz").is_file():
         pytest.fail(f"POSETERIOR_CMU={named} has no test_observations.npz")
     return root
+
+
+@pytest.fixture(scope="session")
+def command_faults() -> Callable[[str], list[str]]:
+    """What is wrong with a `poseterior ...` command of a document, by the command's own help."""
+    command_line = pytest.importorskip("poseterior.cli")
+
+    @cache
+    def help_of(name: str) -> str:
+        text = io.StringIO()
+        with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+            command_line.parse([name, "--help"])
+        return text.getvalue()
+
+    def faults(command: str) -> list[str]:
+        name, *rest = command.split()[1:]
+        if name not in command_line.COMMANDS:
+            return [f"no command {name}"]
+        options = {word.split("=")[0] for word in rest if word.startswith("--")}
+        known = set(re.findall(r"--[a-z0-9-]+", help_of(name)))
+        return sorted(f"{name} has no option {option}" for option in options - known)
+
+    return faults
