@@ -30,7 +30,7 @@ FLOORS = {
     "training": 4, "batch": 4,
     "studies": 5,
     "report": 6, "viewer": 6,
-    "cli": 7, "__main__": 7,
+    "cli": 7, "__main__": 8,
 }  # fmt: skip
 # The error type and the package itself (its version) may be used on every floor.
 EVERYWHERE = {"errors", "__init__"}
