@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -66,14 +66,14 @@ class Keypoints:
         return self.pixels.shape[:-2]
 
     def _each(self, function: Callable[[Tensor], Tensor]) -> Keypoints:
-        changed = {
+        changed: dict[str, Any] = {
             f.name: function(value)
             for f in fields(self)
             if isinstance(value := getattr(self, f.name), Tensor)
         }
         return replace(self, **changed)
 
-    def __getitem__(self, index: object) -> Keypoints:
+    def __getitem__(self, index: Any) -> Keypoints:
         """Observations by index over the first batch dimension."""
         return self._each(lambda value: value[index])
 

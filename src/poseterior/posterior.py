@@ -1,8 +1,7 @@
 """The one idea: a lifter maps an observation to a distribution over 3D poses.
 
-    posterior = lifter(keypoints)
-    loss = -posterior.log_prob(pose).mean()
-    hypotheses = posterior.sample((200,))       # (H, B, J, 3), metres
+`posterior = lifter(keypoints)` is a torch distribution: `posterior.sample((200,))` gives
+hypotheses (H, B, J, 3) in metres, `posterior.log_prob(pose)` their density where there is one.
 """
 
 from __future__ import annotations

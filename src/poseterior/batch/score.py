@@ -19,18 +19,13 @@ from poseterior.data.prediction_fields import PredictionRows
 from poseterior.data.predictions import Predictions, open_predictions
 from poseterior.errors import InputError, require
 from poseterior.geometry.skeleton import Skeleton
+from poseterior.metrics.scorecard import SCORE_KEYS
 from poseterior.metrics.summary import ScoreAccumulator
 from poseterior.posterior import Lifter
 
 __all__ = ["RESULT_KEYS", "evaluate", "save_result", "score"]
 
-RESULT_KEYS = (
-    "poses", "invalid", "hypotheses", "skeleton", "mpjpe_mean_mm", "mpjpe_mode_mm",
-    "mpjpe_latent_centre_mm", "expected_mpjpe_mm", "min_mpjpe_mm", "min_pa_mpjpe_mm", "pck150",
-    "auc", "cps_mm", "ece_median", "ece_mean", "ece_mode", "ece_latent_centre",
-    "ece_joint_mean", "ece_joint_max", "energy_score_mm", "crps_mm", "sharpness_mm", "nll",
-    "coverage",
-)  # fmt: skip
+RESULT_KEYS = ("poses", "invalid", "hypotheses", "skeleton", *SCORE_KEYS, "coverage")
 
 _SCORED = (
     "hypotheses", "target", "weights", "mode", "latent_centre", "target_log_prob", "valid_joints",

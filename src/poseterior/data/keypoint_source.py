@@ -46,13 +46,16 @@ class KeypointSource(Protocol):
         name: what messages call it, such as the file's path.
         skeleton: of the keypoints and the target.
         rows: how many observations there are.
-        notes: what was assumed because the source does not tell, by subject.
     """
 
     name: str
     skeleton: Skeleton
     rows: int
-    notes: Mapping[str, str]
+
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """What was assumed because the source does not tell, by subject."""
+        ...
 
     def chunks(self, rows: int) -> Iterator[ObservationRows]:
         """Consecutive rows from the first: `rows` at a time, the last chunk maybe fewer."""

@@ -37,7 +37,7 @@ def open_lifter(name: str | os.PathLike[str] = "coupling_flow") -> Lifter:
     if str(name) in shipped:
         return load_lifter(_weights() / str(name), LIFTERS)
     if Path(name).exists():
-        return load_lifter(name, LIFTERS)
+        return load_lifter(Path(name), LIFTERS)
     near = difflib.get_close_matches(str(name), shipped, n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
     untrained = ": it has no weights in the package, train it" if str(name) in LIFTERS else ""
