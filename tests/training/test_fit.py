@@ -159,7 +159,7 @@ def test_an_infinite_gradient_is_named(tmp_path):
         def losses(self, keypoints, pose, generator):
             return {"root": (self.log_scale - self.log_scale.detach()).abs().sqrt().sum()}
 
-    with pytest.raises(Diverged, match=r"gradient is (nan|inf) at step 1"):
+    with pytest.raises(Diverged, match=r"gradient_norm is (nan|inf) at step 1"):
         fit(make(Breaks), LinearSource(), tmp_path, FitConfig(steps=2))
 
 

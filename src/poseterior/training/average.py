@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+
+from poseterior.errors import require
 
 __all__ = ["Average"]
 
@@ -32,6 +34,14 @@ class Average:
         decay = min(self.decay, (1 + step) / (10 + step))
         for name, value in self.values.items():
             value.lerp_(self.parameters[name], 1 - decay)
+
+    @torch.no_grad()
+    def restore(self, values: Mapping[str, Tensor], source: object) -> None:
+        """Take the values of a checkpoint; `InputError` if they are another module's."""
+        found, expected = ({k: tuple(t.shape) for k, t in v.items()} for v in (values, self.values))
+        require(found == expected, source, "average", expected=expected, found=found)
+        for name, value in self.values.items():
+            value.copy_(values[name])
 
     def swap(self) -> None:
         """Exchange the module's weights with the average's."""

@@ -30,6 +30,7 @@ __all__ = [
     "config_to_json",
     "load_lifter",
     "load_weights",
+    "make_folder",
     "read_json",
     "read_tensors",
     "replace_file",
@@ -58,7 +59,7 @@ def save_model(
     other's config.
     """
     folder = Path(folder)
-    _make_folder(folder)
+    make_folder(folder)
     description = {
         "format": FORMAT,
         "lifter": lifter.name,
@@ -155,23 +156,29 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
     replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder and those above it; `InputError` where that cannot be done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(folder, "", expected="a folder to write to", found=error) from error
+
+
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place of `path`."""
+    """Let `write` fill a temporary file beside `path`, then put it in place of `path`.
+
+    `InputError` where that cannot be done; `path` is then as it was.
+    """
     temporary = path.with_name(f".{path.name}.partial")
     try:
         write(temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(path, "", expected="a file to write", found=error) from error
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(folder, "", expected="a folder to write to", found=error) from error
 
 
 def _describes(path: Path, description: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
+from poseterior.errors import InputError, require
 from poseterior.training.checkpoint import replace_file
 
 __all__ = ["LOG_FILE", "Means", "append_log", "plain", "read_log", "truncate_log"]
@@ -42,10 +43,20 @@ def append_log(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The records of a run so far; a last line cut short by a kill is left out."""
+    """The records of a run so far; a last line cut short by a kill is left out.
+
+    `InputError` where another line is not a record.
+    """
     path = folder / LOG_FILE
     lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
-    return [json.loads(line) for line in lines]
+    try:
+        records = [json.loads(line) for line in lines]
+    except ValueError as error:
+        raise InputError(path, "", expected="a JSON object a line", found=error) from error
+    for number, record in enumerate(records, start=1):
+        ok = isinstance(record, dict) and type(record.get("step")) is int
+        require(ok, path, f"line {number}", expected="an object with a step", found=record)
+    return records
 
 
 def truncate_log(folder: Path, step: int) -> None:

@@ -59,9 +59,10 @@ def write_state(
     write_tensors(path, tensors)
     numbers = {**vars(progress), "lifter": lifter, "tensors": path.name, "fit": dict(fit)}
     write_json(folder / STATE_FILE, numbers)
-    for old in folder.glob("training-*.safetensors"):
-        if old != path:
-            old.unlink(missing_ok=True)
+    for pattern in ("training-*.safetensors", ".training-*.partial"):
+        for old in folder.glob(pattern):
+            if old != path:
+                old.unlink(missing_ok=True)
 
 
 def read_state(folder: Path, lifter: str) -> tuple[Progress, dict[str, Any], dict[str, Tensor]]:
@@ -77,9 +78,7 @@ def read_state(folder: Path, lifter: str) -> tuple[Progress, dict[str, Any], dic
     name = data["tensors"]
     plain = isinstance(name, str) and Path(name).name == name
     require(plain, path, "tensors", expected="a file name", found=repr(name))
-    step, count = data["step"], data["count"]
-    counts = all(type(n) is int and n >= 0 for n in (step, count))
-    require(counts, path, "step", expected="whole numbers", found=repr((step, count)))
+    _require_numbers(data, path)
     numbers = {key: data[key] for key in vars(Progress())}
     return Progress(**numbers), data["fit"], read_tensors(folder / name)
 
@@ -120,3 +119,16 @@ def _require_whole(states: Iterable[Mapping[str, Tensor]], source: object) -> No
     adam = {"step", "exp_avg", "exp_avg_sq"}
     for keys in states:
         require(set(keys) == adam, source, "optimiser", expected=sorted(adam), found=sorted(keys))
+
+
+def _require_numbers(data: Mapping[str, Any], path: Path) -> None:
+    for name in ("step", "count"):
+        ok = type(data[name]) is int and data[name] >= 0
+        require(ok, path, name, expected="a whole number", found=repr(data[name]))
+    for name in ("sums", "validation", "fit"):
+        ok = isinstance(data[name], dict) or (data[name] is None and name != "fit")
+        require(ok, path, name, expected="an object", found=repr(data[name]))
+    numbers = {"seconds": data["seconds"], **(data["sums"] or {})}
+    for name, number in numbers.items():
+        ok = type(number) in (int, float)
+        require(ok, path, name, expected="a number", found=repr(number))
