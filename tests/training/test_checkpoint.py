@@ -53,6 +53,11 @@ def test_a_model_comes_back_with_its_config_and_bits(tmp_path):
     ]  # fmt: skip
 
 
+def test_weights_may_be_read_by_whoever_may_read_the_config(saved):
+    modes = {path.stat().st_mode for path in saved.iterdir()}
+    assert len(modes) == 1
+
+
 def test_half_precision_halves_the_file_and_rounds(tmp_path):
     lifter = make(LinearGaussian)
     with torch.no_grad():

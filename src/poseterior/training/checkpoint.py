@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 import poseterior
@@ -134,7 +134,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     # Cloned: tied parameters share storage, which the format does not allow.
     own = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format)
            for k, v in tensors.items()}  # fmt: skip
-    replace_file(path, lambda temporary: save_file(own, temporary))
+    # Not `save_file`, which makes files that only their owner may read.
+    replace_file(path, lambda temporary: temporary.write_bytes(save(own)))
 
 
 def read_json(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
@@ -175,7 +176,7 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise InputError(path, "", expected="a file to write", found=error) from error
     finally:
         temporary.unlink(missing_ok=True)
