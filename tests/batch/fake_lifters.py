@@ -35,15 +35,21 @@ class FlatGaussian(Lifter):
         return GaussianPosterior(mean, self.scale.expand(len(mean)), self.skeleton)
 
 
+class _Latent(GaussianPosterior):
+    has_log_prob = has_mode = False
+    has_latent_centre = True
+
+    @property
+    def latent_centre(self) -> Tensor:
+        return self.mean
+
+
 class LatentOnly(FlatGaussian):
     """The same, but with a latent centre in place of mode and density."""
 
     def forward(self, keypoints: Keypoints) -> GaussianPosterior:
-        posterior = super().forward(keypoints)
-        posterior.has_log_prob = posterior.has_mode = False
-        posterior.has_latent_centre = True
-        type(posterior).latent_centre = property(lambda self: self._mean)
-        return posterior
+        whole = super().forward(keypoints)
+        return _Latent(whole.mean, whole.scale, self.skeleton)
 
 
 def back_projected(keypoints: Keypoints) -> Tensor:
