@@ -123,6 +123,18 @@ def test_every_command_exists(page: Path, command_faults: Callable[[str], list[s
     assert {command: command_faults(command) for command in named if command_faults(command)} == {}
 
 
+def test_our_sizes_are_those_of_the_presets() -> None:
+    presets = resolve("poseterior.lifters.coupling_flow.CouplingFlow").PRESETS  # type: ignore[attr-defined]
+    checked = 0
+    for row in rows(PAPERS / "001.md"):
+        if stated := re.fullmatch(r"(\d+); (\d+) in `paper`", row[4]):
+            field = names(row[1])[0].split(".")[-1]
+            sizes = [getattr(presets[name], field) for name in ("small", "paper")]
+            assert [int(n) for n in stated.groups()] == sizes, row[0]
+            checked += 1
+    assert checked == 3
+
+
 def test_a_bad_row_or_name_is_found() -> None:
     good = ["Eq. 1: x", "`poseterior.errors.InputError`", NOTHING, NOTHING, NOTHING]
     assert row_fault(good) == ""
