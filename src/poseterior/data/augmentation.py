@@ -30,7 +30,7 @@ class Augmentation:
     """
 
     mirror: float = 0.5
-    scaled: float = 0.3
+    scaled: float = 0.6
     global_scale: float = 0.06
     limb_scale: float = 0.15
     swapped: float = 0.4
