@@ -15,6 +15,7 @@ from torch.distributions import Distribution
 
 from poseterior.geometry.skeleton import Skeleton
 from poseterior.keypoints import Keypoints
+from poseterior.quantization import quantize
 
 __all__ = ["Lifter", "Posterior", "drop_root", "insert_root"]
 
@@ -82,6 +83,16 @@ class Posterior(Distribution):
     def map(self, function: Callable[[Tensor], Tensor], skeleton: Skeleton) -> Posterior:
         """The posterior of `function(pose)`: samples pushed forward, no density."""
         return _Mapped(self, function, skeleton)
+
+    def quantize(
+        self, count: int, hypotheses: int = 200, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """`count` representatives (count, *batch_shape, J, 3) and their weights (count, ...).
+
+        K-means of that many hypotheses, for those who want five poses and not two hundred;
+        the weights sum to 1 over the first axis (paper 004).
+        """
+        return quantize(self.sample((hypotheses,), generator), count, generator=generator)
 
     def expand(self, batch_shape: Iterable[int], _instance: Any = None) -> Posterior:
         """Not supported: build the posterior with the batch it is for."""
