@@ -355,7 +355,6 @@ def test_the_size_of_a_pixel_does_not_matter(lifter: Lifter) -> None:
     assert torch.allclose(fingerprint(lifter, finer), fingerprint(lifter, clean), atol=1e-3)
 
 
-@pytest.mark.xfail(strict=True, reason="lifters do not compare skeletons yet")
 def test_keypoints_of_another_skeleton_are_refused(lifter: Lifter) -> None:
     with pytest.raises(InputError, match="tiny_3"):
         lifter(replace(observe(), skeleton=replace(TINY, name="other_3")))

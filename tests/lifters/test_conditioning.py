@@ -40,7 +40,7 @@ def test_turning_the_camera_turns_the_frame_and_nothing_else(keypoints):
 
     # A turn about the axis itself would be a roll, which features rightly show.
     rotation = rotvec_to_rotmat(torch.tensor([0.12, -0.15, 0.0])).expand(32, 3, 3)
-    before, after = condition(keypoints), condition(_turned(keypoints, rotation))
+    before, after = condition(keypoints, H36M_17), condition(_turned(keypoints, rotation), H36M_17)
     # The two frames may differ by a small roll about the person's ray: compare invariants.
     relative = after.rotation @ rotation @ before.rotation.mT
     assert torch.allclose(relative[:, 2, 2], torch.ones(32), atol=2e-3)
@@ -53,7 +53,7 @@ def test_scaling_image_and_focal_length_together_changes_nothing(keypoints):
     twice = replace(
         keypoints, pixels=2 * keypoints.pixels, covariance=4 * keypoints.covariance, intrinsics=k
     )
-    assert torch.allclose(condition(keypoints).features, condition(twice).features, atol=1e-4)
+    assert torch.allclose(condition(keypoints, H36M_17).features, condition(twice, H36M_17).features, atol=1e-4)
 
 
 def test_what_stands_where_a_joint_is_missing_does_not_matter(keypoints):
@@ -64,28 +64,30 @@ def test_what_stands_where_a_joint_is_missing_does_not_matter(keypoints):
         covariance=torch.where(missing[..., None, None], torch.inf, keypoints.covariance),
     )
     assert missing.any()
-    assert torch.equal(condition(keypoints).features, condition(garbage).features)
+    assert torch.equal(condition(keypoints, H36M_17).features, condition(garbage, H36M_17).features)
 
 
 def test_rotation_is_undone_exactly(keypoints):
-    conditions = condition(keypoints)
+    conditions = condition(keypoints, H36M_17)
     pose = torch.randn(5, 32, 17, 3, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(conditions.to_camera(conditions.to_person(pose)), pose, atol=1e-5)
     assert torch.allclose(torch.linalg.det(conditions.rotation), torch.ones(32), atol=1e-5)
 
 
 def test_shapes_and_finiteness(keypoints):
-    features = condition(keypoints).features
+    features = condition(keypoints, H36M_17).features
     assert features.shape == (32, feature_count(17))
     assert features.isfinite().all()
-    assert condition(keypoints.without(torch.ones(17, dtype=torch.bool))).features.isfinite().all()
+    assert condition(
+        keypoints.without(torch.ones(17, dtype=torch.bool)), H36M_17
+    ).features.isfinite().all()
 
 
 def test_an_unknown_camera_is_assumed_from_the_image_size(keypoints):
     unknown = replace(keypoints, intrinsics=None)
     known = keypoints.intrinsics.clone()
     known[:, 0, 0] = known[:, 1, 1] = 1150.0
-    expected = condition(replace(keypoints, intrinsics=known)).features
-    assert torch.allclose(condition(unknown).features, expected, atol=1e-4)
+    expected = condition(replace(keypoints, intrinsics=known), H36M_17).features
+    assert torch.allclose(condition(unknown, H36M_17).features, expected, atol=1e-4)
     with pytest.raises(InputError, match="intrinsics or image_size"):
-        condition(replace(unknown, image_size=None))
+        condition(replace(unknown, image_size=None), H36M_17)

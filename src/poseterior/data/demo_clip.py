@@ -68,9 +68,11 @@ def demo_motion() -> Tensor:
     phase = 2 * math.pi * 0.9 * time
     raised = ((time - 3.0) / 0.7).clamp(0, 1)
     lean = 0.06 + 0.02 * (2 * phase).sin()
-    up = -_swing(-lean)
+    up, forward = -_swing(-lean), _swing(math.pi / 2 - lean)
     legs = [*_leg(phase, 1.0), *_leg(phase + math.pi, -1.0)]
-    trunk = [length * up for length in _TRUNK]
+    # The lumbar spine lies behind the line from pelvis to thorax, the head before it.
+    bend = (-0.03, 0.03, 0.01, 0.02)
+    trunk = [x * up + y * forward for x, y in zip(_TRUNK, bend, strict=True)]
     arms = [*_arm(phase + math.pi, -1.0, 0 * raised), *_arm(phase, 1.0, raised)]
     pose = positions_from_bones(torch.stack([*legs, *trunk, *arms], 1), H36M_17)
     heading = 0.5 + 1.2 * (time / _SECONDS)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from poseterior.errors import require
+from poseterior.geometry.skeleton import Skeleton
 from poseterior.keypoints import Keypoints
 
 __all__ = ["Conditions", "condition", "feature_count"]
@@ -81,11 +82,16 @@ def _centre(points: Tensor, covariance: Tensor, valid: Tensor) -> tuple[Tensor, 
     return (weight * points).sum(1, keepdim=True), weight
 
 
-def condition(keypoints: Keypoints) -> Conditions:
-    """Features of observations with batch shape (B,).
+def condition(keypoints: Keypoints, skeleton: Skeleton) -> Conditions:
+    """Features of observations with batch shape (B,), which must be of that skeleton.
 
     Always in full precision: a bfloat16 ray would be off by millimetres.
     """
+    found = keypoints.skeleton
+    require(
+        found == skeleton,
+        "Keypoints", "skeleton", expected=f"{skeleton.name}, the lifter's", found=found.name,
+    )  # fmt: skip
     with torch.autocast(keypoints.pixels.device.type, enabled=False):
         return _condition(keypoints)
 

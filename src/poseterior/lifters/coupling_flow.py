@@ -116,12 +116,12 @@ class CouplingFlow(Lifter):
 
     def forward(self, keypoints: Keypoints) -> Posterior:
         """The posterior given keypoints with batch shape (B,)."""
-        posteriors = self._posteriors(condition(keypoints))
+        posteriors = self._posteriors(condition(keypoints, self.skeleton))
         return posteriors[0] if len(posteriors) == 1 else MixturePosterior(posteriors)
 
     def losses(
         self, keypoints: Keypoints, pose: Tensor, generator: torch.Generator
     ) -> dict[str, Tensor]:
         """The negative log-likelihood of every member, in nats, averaged over the batch."""
-        posteriors = self._posteriors(condition(keypoints))
+        posteriors = self._posteriors(condition(keypoints, self.skeleton))
         return {f"nll_{k}": -p.log_prob(pose).mean() for k, p in enumerate(posteriors)}

@@ -75,7 +75,7 @@ class SimpleBaseline(Lifter):
 
     def pose(self, keypoints: Keypoints) -> Tensor:
         """The estimate (B, J, 3), metres, camera axes, with gradient."""
-        conditions = condition(keypoints)
+        conditions = condition(keypoints, self.skeleton)
         hidden = self.first(conditions.features)
         for block in self.blocks:
             hidden = hidden + block(hidden)
