@@ -10,10 +10,11 @@ from poseterior.cli.demo import Demo
 from poseterior.cli.evaluate import Evaluate
 from poseterior.cli.info import Info
 from poseterior.cli.lift import Lift
+from poseterior.cli.outcome import run_to_exit_code
 from poseterior.cli.score import Score
 from poseterior.cli.train import Train
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "main", "parse"]
 
 COMMANDS: dict[str, Any] = {
     "demo": Demo,
@@ -40,34 +41,15 @@ def parse(arguments: list[str] | None = None) -> Any:
     return tyro.cli(
         union,
         prog="poseterior",
-        description="Human pose with honest uncertainty.",
+        description="Human pose with honest uncertainty: 2D keypoints in, posteriors out.",
         args=arguments,
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
+        config=(tyro.conf.OmitArgPrefixes,),
     )
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command. 0; 2 for input that cannot be used; 1 for a run that failed; 130 stopped."""
-    command = parse(arguments)
-    from poseterior.errors import InputError
-    from poseterior.training.fit import Diverged, Interrupted
-
-    try:
-        command.run()
-    except InputError as error:
-        return _fail(error, 2)
-    except OSError as error:
-        return _fail(error, 2)
-    except Diverged as error:
-        return _fail(error, 1)
-    except (Interrupted, KeyboardInterrupt) as error:
-        return _fail(str(error) or "stopped", 130)
-    return 0
-
-
-def _fail(message: object, code: int) -> int:
-    print(f"poseterior: {message}", file=sys.stderr)
-    return code
+    """Run a command and return its exit code, see `poseterior.cli.outcome`."""
+    return run_to_exit_code(lambda: parse(arguments).run())
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ __all__ = ["bar", "progress", "show_notes", "show_result"]
 _SHOWN = {
     "mpjpe_mean_mm": ("MPJPE of the mean", "mm"),
     "mpjpe_mode_mm": ("MPJPE of the mode", "mm"),
+    "expected_mpjpe_mm": ("expected MPJPE", "mm"),
     "min_mpjpe_mm": ("min MPJPE", "mm"),
     "min_pa_mpjpe_mm": ("min PA-MPJPE", "mm"),
-    "expected_mpjpe_mm": ("expected MPJPE", "mm"),
     "pck150": ("PCK at 150 mm, best hypothesis", ""),
     "cps_mm": ("CPS", "mm"),
     "ece_median": ("ECE (median centre)", ""),
@@ -52,21 +52,24 @@ def show_notes(notes: Mapping[str, str]) -> None:
 
 
 def show_result(result: Mapping[str, Any]) -> None:
-    """The main numbers of a score, with their intervals."""
+    """The verdict, what to know before trusting it, and the main numbers of a score."""
+    from poseterior.report.verdict import caveats, verdict
+
     print(
-        f"{result['poses']} poses, {result['invalid']} invalid, "
-        f"{result['hypotheses']} hypotheses, {result['skeleton']}"
+        f"{result['poses']} poses scored ({result['invalid']} invalid), "
+        f"{result['hypotheses']} hypotheses each, {result['skeleton']}"
     )
+    print(verdict(result), *caveats(result), sep="\n")
     intervals = result.get("intervals") or {}
+    if intervals:
+        print(f"{'':47}95 % interval")
     for key, (name, unit) in _SHOWN.items():
-        value = result.get(key)
-        if value is not None:
-            low, high = intervals.get(key) or (None, None)
-            spread = "" if low is None else f"   95 % {_number(low)} to {_number(high)}"
-            print(f"  {name:32}{_number(value):>9} {unit:5}{spread}")
-    if result.get("ece_median") is None:
-        print("  calibration numbers need more than one hypothesis")
+        if result.get(key) is not None:
+            print(_line(name, unit, result[key], intervals.get(key)))
 
 
-def _number(value: float) -> str:
-    return f"{value:.4f}" if abs(value) < 1 else f"{value:.2f}"
+def _line(name: str, unit: str, value: float, interval: tuple[float, float] | None) -> str:
+    digits = 1 if unit else 4
+    low_high = interval or (None, None)
+    spread = "" if None in low_high else " to ".join(f"{end:.{digits}f}" for end in low_high)
+    return f"  {name:31}{value:9.{digits}f} {unit:5}{spread}".rstrip()

@@ -8,6 +8,8 @@ from typing import Literal
 
 import tyro
 
+from poseterior.cli.options import Root
+
 __all__ = ["CheckData"]
 
 
@@ -17,25 +19,33 @@ class CheckData:
 
     name: tyro.conf.Positional[Literal["cmu"]]
     """The data set."""
-    root: Path | None = None
-    """Its folder; else the environment variable POSETERIOR_CMU. Without either, only tell."""
+    root: Root = None
 
     def run(self) -> None:
-        """Print the source and terms, then the findings; `InputError` if any is a problem."""
+        """Print the source and terms, then check the copy, if one is known."""
         import os
 
-        from poseterior.data.cmu_check import CMU_INFO, check_cmu
-        from poseterior.errors import InputError
+        from poseterior.data.cmu import cmu_root
+        from poseterior.data.cmu_check import CMU_INFO
 
+        known = self.root is not None or bool(os.environ.get("POSETERIOR_CMU"))
+        folder = cmu_root(self.root) if known else None
         print(CMU_INFO)
-        if self.root is None and not os.environ.get("POSETERIOR_CMU"):
-            return
-        findings = check_cmu(self.root)
-        for finding in findings:
-            print(finding)
-        problems = [f for f in findings if f.kind == "problem"]
-        if problems:
-            raise InputError(
-                self.root or os.environ["POSETERIOR_CMU"], "",
-                expected="whole data", found=f"{len(problems)} problems, listed above",
-            )  # fmt: skip
+        if folder is None:
+            print("Check a copy with `poseterior data cmu --root DIR`.")
+        else:
+            print(f"\n{folder}:")
+            _check(folder)
+
+
+def _check(folder: Path) -> None:
+    """Print the findings; `InputError` if any is a problem."""
+    from poseterior.data.cmu_check import check_cmu
+    from poseterior.errors import require
+
+    findings = check_cmu(folder)
+    for finding in findings:
+        print(finding)
+    problems = sum(finding.kind == "problem" for finding in findings)
+    found = f"{problems} problem{'s' * (problems > 1)}, listed above"
+    require(not problems, folder, "", expected="whole data", found=found)

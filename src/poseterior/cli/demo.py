@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from poseterior.cli.options import Count, require_at_least
+
 __all__ = ["Demo"]
 
 
@@ -14,31 +16,33 @@ class Demo:
 
     out: Path
     """Folder for posterior.npz, report.json, report.html and PNG plots."""
-    hypotheses: int = 200
-    """How many poses to draw for each observation."""
-    seed: int = 0
+    hypotheses: Count = 200
+    """Poses to draw for each observation."""
+    seed: Count = 0
     """Seed of all draws."""
 
     def run(self) -> None:
         """Lift, score, report."""
+        require_at_least(1, hypotheses=self.hypotheses)
+        require_at_least(0, seed=self.seed)
+
         from poseterior.batch.examples import ExampleRows
         from poseterior.batch.lift import lift
-        from poseterior.batch.score import evaluate
+        from poseterior.batch.score import score
         from poseterior.cli.console import bar, show_result
-        from poseterior.cli.reporting import write_outputs
+        from poseterior.cli.reporting import check_outputs, write_outputs
         from poseterior.data.demo_clip import demo_observations
         from poseterior.data.npz_writer import make_folder
         from poseterior.training.shipped import open_lifter
 
-        make_folder(self.out)
-        source, lifter = demo_observations(), open_lifter()
-        with bar("lifting") as advance:
-            posterior = self.out / "posterior.npz"
-            lift(source, lifter, posterior, self.hypotheses, self.seed, progress=advance)
-        examples = ExampleRows(source.rows)
-        result = evaluate(lifter, source, self.hypotheses, self.seed, examples=examples)
+        names = ("posterior.npz", "report.json", "report.html")
+        posterior, numbers, page = (make_folder(self.out) / name for name in names)
+        check_outputs(posterior, numbers, page)
+        with demo_observations() as source, bar("lifting") as advance:
+            lift(source, open_lifter(), posterior, self.hypotheses, self.seed, progress=advance)
+            examples = ExampleRows(source.rows)
+        with bar("scoring") as advance:
+            result = score(posterior, progress=advance, examples=examples)
+        write_outputs(result, examples, numbers, page, self.out)
         show_result(result)
-        write_outputs(
-            result, examples, self.out / "report.json", self.out / "report.html", self.out
-        )
-        print(f"open {self.out / 'report.html'} in a browser")
+        print(f"open {page} in a browser")

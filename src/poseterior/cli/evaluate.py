@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
+
+from poseterior.cli.options import (
+    Count,
+    Json,
+    LifterName,
+    Name,
+    Plots,
+    Report,
+    Root,
+    SeenPath,
+    require_at_least,
+)
 
 if TYPE_CHECKING:
     from poseterior.data.keypoint_source import KeypointSource
@@ -18,56 +29,70 @@ __all__ = ["Evaluate"]
 class Evaluate:
     """Lift observations whose target is known, and score the hypotheses."""
 
-    lifter: tyro.conf.Positional[str]
-    """Name of a lifter that comes with the package, or the folder of a run."""
+    lifter: tyro.conf.Positional[LifterName]
+    """A lifter that comes with the package, or the folder of a run."""
     data: Literal["cmu"] = "cmu"
     """The data set."""
-    root: Path | None = None
-    """Its folder; else the environment variable POSETERIOR_CMU."""
-    split: str = "test"
-    """Which part of it: train, val, test, test_dance."""
-    observations: Path | None = None
-    """Observations with a target, instead of a data set."""
-    limb_scale: float | None = None
-    """Observe the split anew, each bone's length times U(1 - s, 1 + s); 0 for no change."""
-    hypotheses: int = 200
-    """How many poses to draw for each observation."""
-    seed: int = 0
+    root: Root = None
+    split: Name = None
+    """train, val, test or test_dance; test, or val with --limb-scale, if not given."""
+    observations: SeenPath = None
+    """An observations .npz with a target, instead of a data set."""
+    limb_scale: Annotated[float | None, tyro.conf.arg(metavar="S", help_behavior_hint="")] = None
+    """Observe the split anew, each bone's length times U(1 - S, 1 + S)."""
+    hypotheses: Count = 200
+    """Poses to draw for each observation."""
+    seed: Count = 0
     """Seed of all draws."""
-    json: Path | None = None
-    """Where to write every number as JSON."""
-    report: Path | None = None
-    """Where to write one self-contained HTML page."""
-    plots: Path | None = None
-    """A folder for PNG plots."""
+    json: Json = None
+    report: Report = None
+    plots: Plots = None
 
     def run(self) -> None:
-        """Evaluate, print the main numbers and write what was asked for."""
+        """Evaluate, write what was asked for and print the main numbers."""
+        require_at_least(1, hypotheses=self.hypotheses)
+        require_at_least(0, seed=self.seed)
+
         from poseterior.batch.examples import ExampleRows
         from poseterior.batch.score import evaluate
         from poseterior.cli.console import bar, show_notes, show_result
-        from poseterior.cli.reporting import require_writable, write_outputs
+        from poseterior.cli.reporting import check_outputs, write_outputs
         from poseterior.training.shipped import open_lifter
 
-        require_writable(self.json, self.report)
+        inputs = (self.observations,)
+        check_outputs(self.json, self.report, folder=self.plots, inputs=inputs)
         lifter, source = open_lifter(self.lifter), self._source()
         examples = ExampleRows(source.rows)
         with bar("evaluating") as advance:
             result = evaluate(
                 lifter, source, self.hypotheses, self.seed, progress=advance, examples=examples
             )
+        write_outputs(result, examples, self.json, self.report, self.plots)
         show_notes(source.notes)
         show_result(result)
-        write_outputs(result, examples, self.json, self.report, self.plots)
 
     def _source(self) -> KeypointSource:
-        from poseterior.data.cmu import load_cmu, load_observations
+        """The file given, else the split's fixed observations, else the split observed anew."""
+        from poseterior.data.cmu import cmu_root, load_cmu, observations_path
         from poseterior.data.observations import open_observations
         from poseterior.data.observed_anew import observed_anew
+        from poseterior.errors import require
 
         if self.observations is not None:
+            for name, value in (("--split", self.split), ("--limb-scale", self.limb_scale)):
+                expected = "nothing beside --observations"
+                require(value is None, name, "", expected=expected, found=value)
             return open_observations(self.observations)
-        if self.limb_scale is not None:
-            clips = load_cmu(self.root, self.split)
-            return observed_anew(clips, self.limb_scale, self.seed)
-        return open_observations(load_observations(self.root, self.split))
+        root, split = cmu_root(self.root), self.split or ("val" if self._anew else "test")
+        fixed = observations_path(root, split)
+        if not self._anew and fixed.is_file():
+            return open_observations(fixed)
+        source = observed_anew(load_cmu(root, split), self.limb_scale or 0.0, self.seed)
+        if not self._anew:
+            text = f"{root} has no {fixed.name}; {source.rows} poses seen by the simulated detector"
+            source.notes["observations"] = text
+        return source
+
+    @property
+    def _anew(self) -> bool:
+        return self.limb_scale is not None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
+
+from poseterior.cli.options import Count, LifterName, Name, Px, Size, require_at_least
 
 if TYPE_CHECKING:
     from poseterior.data.keypoint_source import KeypointSource
@@ -18,64 +20,64 @@ __all__ = ["Lift"]
 class Lift:
     """Lift 2D keypoints to 3D hypotheses, written as one predictions file."""
 
-    input: tyro.conf.Positional[Path]
-    """Keypoints: an observations .npz, COCO, MMPose or AlphaPose JSON, a folder of OpenPose
-    JSON, DeepLabCut CSV or H5."""
+    input: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="IN")]
+    """Keypoints of COCO, OpenPose (a folder), MMPose, AlphaPose, DeepLabCut, or our .npz."""
     out: Path
     """The predictions .npz to write."""
-    hypotheses: int = 200
-    """How many poses to draw for each observation."""
-    lifter: str = "coupling_flow"
-    """Name of a lifter that comes with the package, or the folder of a run."""
-    seed: int = 0
+    hypotheses: Count = 200
+    """Poses to draw for each observation."""
+    lifter: LifterName = "coupling_flow"
+    """A lifter that comes with the package, or the folder of a run."""
+    seed: Count = 0
     """Seed of all draws."""
-    format: str | None = None
-    """Format of the input; recognised from its content if not given."""
-    skeleton: str | None = None
-    """Skeleton of the input's keypoints, where the file does not tell."""
-    map: Path | None = None
-    """JSON file {their joint: our joint}, for files that name joints their own way."""
-    image_size: tuple[float, float] | None = None
+    format: Name = None
+    """coco, openpose, mmpose, alphapose, deeplabcut or npz; recognised if not given."""
+    skeleton: Name = None
+    """Skeleton of the input, where the file does not tell (`poseterior info` lists them)."""
+    map: Annotated[Path | None, tyro.conf.arg(metavar="NAMES.json", help_behavior_hint="")] = None
+    """JSON {"their joint": "our joint"}, for files that name joints their own way."""
+    image_size: Size = None
     """Width and height of the image in px, where the file does not tell."""
-    focal: float | None = None
-    """Focal length in px; assumed from the image size if not given."""
-    person: str = "largest"
-    """Which person of each frame: largest, all, or a person's number."""
+    focal: Px = None
+    """Focal length in px; 1.15 times the longer side of the image if not given."""
+    person: Annotated[
+        str | None, tyro.conf.arg(metavar="largest|all|ID", help_behavior_hint="")
+    ] = None
+    """Whom to lift in each frame; the largest if not given, and every row of our .npz."""
     bfloat16: bool = False
-    """Multiply matrices in bfloat16: faster, about 1 mm off (see docs/performance.md)."""
+    """Multiply matrices in bfloat16: faster where the processor has it, coarser."""
 
     def run(self) -> None:
         """Lift and say how many observations could not be."""
+        require_at_least(1, hypotheses=self.hypotheses)
+        require_at_least(0, seed=self.seed)
+
         import torch
 
         from poseterior.batch.lift import lift
+        from poseterior.batch.observed import conversion_note
         from poseterior.cli.console import bar, show_notes
-        from poseterior.cli.reporting import require_writable
+        from poseterior.cli.reporting import check_outputs
         from poseterior.training.shipped import open_lifter
 
-        require_writable(self.out)
+        check_outputs(self.out, inputs=(self.input, self.map))
         source, lifter = self._source(), open_lifter(self.lifter)
         precision = torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16)
         with bar("lifting") as advance, precision:
             done = lift(source, lifter, self.out, self.hypotheses, self.seed, progress=advance)
-        show_notes(source.notes)
+        show_notes(dict(source.notes) | conversion_note(source.skeleton, lifter.skeleton))
         print(
             f"{done.path}: {done.poses} poses, {self.hypotheses} hypotheses each; "
-            f"{done.invalid} could not be lifted and are marked valid = False"
+            f"{done.invalid} could not be lifted (valid = False)"
         )
 
     def _source(self) -> KeypointSource:
         from poseterior.data.keypoint_files import read_keypoints, select_person
         from poseterior.data.keypoint_source import table_source
-        from poseterior.data.observations import open_observations
-        from poseterior.errors import require
 
-        require(
-            self.input.exists(), self.input, "", expected="a file or folder", found="nothing there"
-        )
-        if self.format == "npz" or (self.format is None and self.input.suffix == ".npz"):
-            # Read row by row: these may be larger than memory.
-            return open_observations(self.input, self.image_size, self.focal)
+        own = self.format == "npz" or (self.format is None and self.input.suffix == ".npz")
+        if own and self.person in (None, "all"):
+            return self._observations()
         table = read_keypoints(
             self.input,
             self.format,
@@ -84,4 +86,16 @@ class Lift:
             image_size=self.image_size,
             focal=self.focal,
         )
-        return table_source(select_person(table, self.person), str(self.input))
+        return table_source(select_person(table, self.person or "largest"), str(self.input))
+
+    def _observations(self) -> KeypointSource:
+        """Our own file, read row by row: it may be larger than memory."""
+        from poseterior.data.observations import open_observations
+        from poseterior.errors import require
+
+        source = open_observations(self.input, self.image_size, self.focal)
+        own = source.skeleton.name
+        for name, value in (("--skeleton", self.skeleton), ("--map", self.map)):
+            fits = value is None or value == own
+            require(fits, name, "", expected=f"{own}, which {self.input} names", found=value)
+        return source

@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from poseterior.errors import InputError, require
+
 if TYPE_CHECKING:
     from poseterior.batch.examples import ExampleRows
 
-__all__ = ["require_writable", "write_outputs"]
+__all__ = ["check_outputs", "write_outputs"]
 
 
-def require_writable(*paths: Path | None) -> None:
-    """`InputError` now, before hours of work, for an output that cannot be written."""
-    from poseterior.data.npz_stream import check_writable
+def check_outputs(
+    *files: Path | None, folder: Path | None = None, inputs: tuple[Path | None, ...] = ()
+) -> None:
+    """`InputError` now, before hours of work, for outputs that cannot be written.
 
-    for path in paths:
-        if path is not None:
-            check_writable(path)
+    Nor may one output be another, or one of the inputs.
+    """
+    from poseterior.data.npz_writer import check_writable
+
+    taken = {path.resolve() for path in inputs if path is not None}
+    for path in filter(None, files):
+        check_writable(path)
+        own = path.resolve() not in taken
+        found = "an input or another output"
+        require(own, path, "", expected="a file of its own", found=found)
+        taken.add(path.resolve())
+    if folder is not None:
+        _check_folder(folder)
+
+
+def _check_folder(folder: Path) -> None:
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise InputError(
+            folder, "", expected="a folder that can be written", found=f"{there} is not one"
+        )
 
 
 def write_outputs(

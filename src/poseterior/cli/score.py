@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
+
+from poseterior.cli.options import Json, Plots, Report, SeenPath, Whole
 
 __all__ = ["Score"]
 
@@ -14,32 +17,28 @@ __all__ = ["Score"]
 class Score:
     """Score a predictions file: accuracy beside calibration."""
 
-    predictions: tyro.conf.Positional[Path]
+    predictions: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PRED.npz")]
     """The predictions .npz."""
-    target: Path | None = None
+    target: SeenPath = None
     """An .npz with the target, where the predictions have none or another is wanted."""
-    json: Path | None = None
-    """Where to write every number as JSON."""
-    report: Path | None = None
-    """Where to write one self-contained HTML page."""
-    plots: Path | None = None
-    """A folder for PNG plots."""
-    hypotheses: int | None = None
-    """Score only the first so many hypotheses."""
+    json: Json = None
+    report: Report = None
+    plots: Plots = None
+    hypotheses: Whole = None
+    """Score only the first N hypotheses."""
 
     def run(self) -> None:
-        """Score, print the main numbers and write what was asked for."""
+        """Score, write what was asked for and print the main numbers."""
         from poseterior.batch.examples import ExampleRows
         from poseterior.batch.score import score
         from poseterior.cli.console import bar, show_result
-        from poseterior.cli.reporting import require_writable, write_outputs
+        from poseterior.cli.reporting import check_outputs, write_outputs
         from poseterior.data.predictions import open_predictions
 
-        require_writable(self.json, self.report)
+        inputs = (self.predictions, self.target)
+        check_outputs(self.json, self.report, folder=self.plots, inputs=inputs)
         with open_predictions(self.predictions, self.target) as opened, bar("scoring") as advance:
             examples = ExampleRows(opened.poses)
-            result = score(
-                opened, None, self.hypotheses, progress=advance, examples=examples
-            )
-        show_result(result)
+            result = score(opened, None, self.hypotheses, progress=advance, examples=examples)
         write_outputs(result, examples, self.json, self.report, self.plots)
+        show_result(result)

@@ -2,146 +2,134 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from poseterior.cli.options import Count, Folder, Root, Whole, require_at_least
+from poseterior.errors import InputError, require
+
 if TYPE_CHECKING:
-    from poseterior.data.keypoint_source import MemorySource
-    from poseterior.data.pose_source import PoseSource
+    from poseterior.cli.training_job import TrainingJob
     from poseterior.posterior import Lifter
-    from poseterior.training.fit_config import FitConfig
 
 __all__ = ["Train"]
 
-_VALIDATION_POSES, _VALIDATION_HYPOTHESES = 500, 50
-_VALIDATED = ("nll", "ece_median", "ece_joint_max", "mpjpe_mean_mm", "min_mpjpe_mm")
+_SEEDS = 1 << 24  # each seed has 2^40 batches of its own
 
 
 @dataclass(frozen=True)
 class Train:
     """Train a lifter; stop it any time and go on with --resume."""
 
-    lifter: tyro.conf.Positional[str]
-    """Name of the lifter (see `poseterior info`)."""
+    lifter: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="LIFTER")]
+    """Name of the lifter (`poseterior info` lists them)."""
     out: Path
     """Folder of the run."""
     data: Literal["cmu"] = "cmu"
     """The data set."""
-    root: Path | None = None
-    """Its folder; else the environment variable POSETERIOR_CMU."""
-    preset: str = "small"
+    root: Root = None
+    preset: Annotated[str, tyro.conf.arg(metavar="small|paper")] = "small"
     """Sizes and recipe: small for a computer without a GPU, paper for the published ones."""
-    steps: int | None = None
-    """Updates; the recipe's if not given."""
-    seed: int = 0
+    steps: Whole = None
+    """Updates; the recipe's number if not given."""
+    seed: Count = 0
     """Seed of weights, batches and draws."""
     resume: bool = False
     """Go on from the run in the folder."""
-    base: Path | None = None
-    """Run of the lifter that this one builds on (gaussian: a simple_baseline); trained first,
-    in OUT/base, if not given."""
-    validate_every: int = 2000
-    """Steps between validations."""
-    device: str = "cpu"
-    """Where to train: cpu, cuda."""
-    devices: int = 1
+    base: Folder = None
+    """For a lifter that builds on another (gaussian on simple_baseline): a run of that; if not given, it is trained first, in OUT/base."""  # noqa: E501
+    validate_every: Count = 2000
+    """Steps between validations; 0 for one at the end."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where to train."""
+    devices: Count = 1
     """Processes that share each batch (extra `scale`)."""
 
     def run(self) -> None:
         """Train, with a bar, and print the last validation."""
+        self._check()
+        from poseterior.cli.training_job import new_lifter
+
+        lifter = new_lifter(*self._class_and_config(), self.seed)
+        builds = hasattr(lifter, "use_base")
+        base = self._given_base(lifter, builds)
+        self._check_folders(builds and base is None)
+        job = self._job()
+        if builds:
+            preset = self.preset.split("_")[0]
+            lifter.use_base(base or job.fit_base(lifter, preset, self.out / "base"))
+        job.show(job.fit(lifter, self.preset, self.out), self.out)
+
+    def _check(self) -> None:
+        require_at_least(1, steps=self.steps, devices=self.devices)
+        require_at_least(0, seed=self.seed, validate_every=self.validate_every)
+        known = self.seed < _SEEDS
+        require(known, "--seed", "", expected=f"at most {_SEEDS - 1}", found=self.seed)
         import torch
 
-        from poseterior.data.cmu import load_cmu
-        from poseterior.data.pose_source import PoseSource
-        from poseterior.training.recipes import recipe
+        there = self.device == "cpu" or torch.cuda.is_available()
+        require(there, "--device", "", expected="cpu, for no GPU is found", found=self.device)
 
-        config = replace(
-            recipe(self.lifter, self.preset),
-            seed=self.seed, devices=self.devices, validate_every=self.validate_every,
-        )  # fmt: skip
-        config = config if self.steps is None else replace(config, steps=self.steps)
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
-            lifter = self._lifter()
-        clips = load_cmu(self.root, "train")
-        source = PoseSource(clips.positions, clips.skeleton, config.batch_size, self.seed)
-        if hasattr(lifter, "use_base"):
-            lifter.use_base(self._base(lifter, source))
-        numbers = self._fit(lifter, source, self.out, config)
-        print(f"{self.out}: {config.steps} steps")
-        for name, value in numbers.items():
-            print(f"  {name:18}{value:.4g}" if value is not None else f"  {name:18}-")
-
-    def _lifter(self) -> Lifter:
+    def _class_and_config(self) -> tuple[Any, Any]:
         from poseterior.lifters import LIFTERS
 
         cls: Any = LIFTERS[_known("lifter", self.lifter, LIFTERS)]
-        return cls(cls.PRESETS[_known("preset", self.preset, cls.PRESETS)])
+        return cls, cls.PRESETS[_known("--preset", self.preset, cls.PRESETS)]
 
-    def _base(self, lifter: Any, source: PoseSource) -> Lifter:
-        """The trained lifter that `lifter` builds on."""
+    def _given_base(self, lifter: Any, builds: bool) -> Lifter | None:
+        """The lifter in --base, if it is what `lifter` builds on."""
         from poseterior.training.checkpoint import load_lifter
-        from poseterior.training.recipes import recipe
 
-        cls, folder = type(lifter).base, self.base or self.out / "base"
         if self.base is None:
-            base = cls(lifter.base_config)
-            config = replace(
-                recipe(cls.name, self.preset.split("_")[0]), seed=self.seed, validate_every=0
-            )
-            config = config if self.steps is None else replace(config, steps=self.steps)
-            self._fit(base, replace(source, batch_size=config.batch_size), folder, config)
-        return load_lifter(folder, {cls.name: cls})
+            return None
+        expected = f"none, for {self.lifter} builds on no other lifter"
+        require(builds, "--base", "", expected=expected, found=self.base)
+        base: Any = load_lifter(self.base, {lifter.base.name: lifter.base})
+        wanted, found = lifter.base_config, base.config
+        require(found == wanted, self.base, "config", expected=wanted, found=found)
+        return base
 
-    def _fit(
-        self, lifter: Lifter, source: PoseSource, out: Path, config: FitConfig
-    ) -> Mapping[str, Any]:
-        import torch
+    def _check_folders(self, with_base: bool) -> None:
+        """Now, and not after the base's training: is there a run, and should there be one?"""
+        from poseterior.cli.training_job import begun, occupied
 
-        from poseterior.cli.console import progress
-        from poseterior.errors import require
-        from poseterior.training.fit import fit
+        folders = (self.out, self.out / "base") if with_base else (self.out,)
+        if self.resume:
+            there = any(map(begun, folders))
+            require(there, self.out, "", expected="a run to resume", found="none")
+            return
+        for folder in folders:
+            new = not occupied(folder)
+            require(new, folder, "", expected="a new folder, or --resume", found="a run there")
 
-        there = self.device == "cpu" or torch.cuda.is_available()
-        require(there, "train", "device", expected="cpu, or cuda with a GPU", found=self.device)
-        lifter.to(self.device)
-        made = {"data": self.data, "preset": self.preset, "device": self.device}
-        with progress() as display:
-            return fit(
-                lifter, source, out, config, self._validation(),
-                resume=self.resume and (out / "training.json").exists(),
-                progress=display, provenance=made,
-            )  # fmt: skip
-
-    def _validation(self) -> Any:
-        """NLL, ECE and MPJPE on poses of the val split, observed once."""
-        from poseterior.batch.score import evaluate
+    def _job(self) -> TrainingJob:
+        from poseterior.cli.training_job import TrainingJob
         from poseterior.data.cmu import load_cmu
-        from poseterior.data.observed_anew import observed_anew
+        from poseterior.training.ranks import launch
 
-        source: MemorySource = observed_anew(
-            load_cmu(self.root, "val"), poses=_VALIDATION_POSES
+        settings = {
+            "seed": self.seed, "devices": self.devices, "validate_every": self.validate_every,
+        }  # fmt: skip
+        return TrainingJob(
+            clips=load_cmu(self.root, "train"),
+            held_out=load_cmu(self.root, "val"),
+            settings=settings if self.steps is None else settings | {"steps": self.steps},
+            device=self.device,
+            resume=self.resume,
+            fabric=launch(self.devices),
+            about={"data": self.data},
         )
-
-        def validate(lifter: Lifter) -> dict[str, Any]:
-            result = evaluate(lifter, source, _VALIDATION_HYPOTHESES)
-            return {key: result[key] for key in _VALIDATED}
-
-        return validate
 
 
 def _known(what: str, name: str, names: Mapping[str, Any]) -> str:
     """`name`, if it is one; else `InputError` with the known ones and the nearest."""
-    import difflib
-
-    from poseterior.errors import InputError
-
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        raise InputError("train", what, expected=f"one of {', '.join(names)}{hint}", found=name)
+        raise InputError(what, "", expected=f"one of {', '.join(names)}{hint}", found=name)
     return name
