@@ -186,6 +186,23 @@ def test_truncated_and_foreign_hdf5_are_refused(tmp_path):
             read_keypoints(damaged, skeleton="coco_17")
 
 
+@pytest.mark.parametrize("name", FILES[1:])
+def test_damage_anywhere_in_hdf5_is_one_clear_error(tmp_path, name):
+    pytest.importorskip("h5py")
+    path = _save(_frame(), tmp_path / name)
+    whole = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+    generator, refused = np.random.default_rng(3), 0
+    for _ in range(150):
+        damaged = whole.copy()
+        damaged[generator.integers(8, min(len(whole), 20_000), 30)] = 0xC1
+        path.write_bytes(damaged.tobytes())
+        try:
+            read_keypoints(path, skeleton="coco_17")
+        except InputError:
+            refused += 1
+    assert refused > 50
+
+
 class _Harmful:
     ran = False
 

@@ -17,6 +17,10 @@ from poseterior.errors import InputError, require
 
 __all__ = ["LabelledTable", "read_pandas_hdf5"]
 
+# What h5py raises, by where in a file the damage lies.
+_DAMAGED = (
+    OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError, MemoryError,
+)  # fmt: skip
 _INSTALL = "h5py (pip install 'poseterior[deeplabcut]')"
 _OTHERWISE = " (or the CSV that deeplabcut.analyze_videos_converth5_to_csv makes of it)"
 
@@ -43,7 +47,9 @@ def read_pandas_hdf5(path: Path) -> LabelledTable:
             if read is None:
                 raise InputError(path, "pandas_type", expected="a data frame", found=repr(kind))
             return read(group, path)
-    except (OSError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except InputError:
+        raise
+    except _DAMAGED as error:
         expected = "a table as pandas writes it" + _OTHERWISE
         raise InputError(path, "HDF5", expected=expected, found=error) from None
 
