@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from poseterior.data.convert import convert_keypoints
-from poseterior.geometry.skeleton import COCO_17, H36M_17, OPENPOSE_25
+from poseterior.data.convert import convert_keypoints, torso_length
+from poseterior.geometry.conversion import conversion
+from poseterior.geometry.skeleton import COCO_17, H36M_17, OPENPOSE_25, skeleton_from_tree
 from poseterior.keypoints import Keypoints
 
 LEFT_HIP, RIGHT_HIP = COCO_17.index("left_hip"), COCO_17.index("right_hip")
@@ -42,6 +44,82 @@ def test_covariances_are_those_of_independent_draws():
         torch.testing.assert_close(spread, after.covariance[k, 0], rtol=0.05, atol=0.03)
     wrist = H36M_17.index("left_wrist")
     torch.testing.assert_close(after.covariance[:, wrist], before.covariance[:, LEFT_WRIST])
+
+
+def person(**changes: tuple[float, float]) -> Keypoints:
+    """One standing person 1.6 m tall, torso 0.5 m, shoulders 0.38 m apart, at 200 px a metre."""
+    at = dict.fromkeys(("nose", "eye", "ear"), (0, 0)) | {
+        "shoulder": (38, 40), "elbow": (38, 100), "wrist": (38, 150),
+        "hip": (18, 140), "knee": (18, 230), "ankle": (18, 320),
+    }  # fmt: skip
+    pixels = torch.tensor([
+        changes.get(joint) or ((1 - 2 * joint.startswith("right")) * at[word][0], at[word][1])
+        for joint in COCO_17.joints for word in [joint.split("_")[-1]]
+    ], dtype=torch.float64)  # fmt: skip
+    covariance = torch.zeros(17, 2, 2, dtype=torch.float64)
+    return Keypoints(pixels, covariance, torch.ones(17, dtype=torch.bool), COCO_17)
+
+
+def hidden(keypoints: Keypoints, *joints: str) -> Keypoints:
+    return keypoints.without(torch.tensor([j in joints for j in keypoints.skeleton.joints]))
+
+
+def test_the_torso_is_told_by_what_is_least_shortened():
+    hips = ("left_hip", "right_hip")
+    assert torso_length(person()) == pytest.approx(100)
+    # Lying away from the camera: the shoulders stay as broad as they are.
+    lying = person(left_hip=(18, 45), right_hip=(-18, 45), left_ankle=(18, 60),
+                   right_ankle=(-18, 60), left_knee=(18, 55), right_knee=(-18, 55))  # fmt: skip
+    assert torso_length(lying) == pytest.approx(1.3 * 76)
+    # Turned sideways, hips not seen: the box.
+    sideways = person(left_shoulder=(0, 40), right_shoulder=(0, 40))
+    assert torso_length(hidden(sideways, *hips)) == pytest.approx(0.27 * 320)
+    assert torso_length(hidden(person(), *hips)) == pytest.approx(1.3 * 76)
+    alone = tuple(j for j in COCO_17.joints if j not in hips)
+    assert torso_length(hidden(person(), *alone)) == pytest.approx(0.27 * 36)
+    assert torso_length(hidden(person(), *COCO_17.joints)) == 0
+
+
+def test_what_is_not_valid_says_nothing_of_the_size():
+    outlier = hidden(person(left_hip=(1e6, 0)), "left_hip")
+    outlier.pixels[COCO_17.index("left_hip")] = torch.nan
+    assert torso_length(outlier) == pytest.approx(1.3 * 76)
+
+
+def test_the_approximation_s_own_error_is_in_the_covariance():
+    keypoints = person()
+    after = convert_keypoints(keypoints, H36M_17)
+    sigma = conversion(COCO_17, H36M_17).sigma
+    assert sigma[H36M_17.index("thorax")] == pytest.approx(0.027)
+    expected = (100 * sigma).square()[:, None, None] * torch.eye(2, dtype=torch.float64)
+    torch.testing.assert_close(after.covariance, expected * after.valid[:, None, None])
+    # It grows with the person and adds to what the detector says.
+    noisy = Keypoints(
+        3 * keypoints.pixels, 4 * torch.eye(2).double().expand(17, 2, 2), keypoints.valid, COCO_17
+    )
+    thorax = convert_keypoints(noisy, H36M_17).covariance[H36M_17.index("thorax")]
+    detected = 4 * (2 * 0.445**2 + 2 * 0.055**2)
+    torch.testing.assert_close(thorax, (detected + (300 * 0.027) ** 2) * torch.eye(2).double())
+
+
+def test_batches_and_precision_stay():
+    after = convert_keypoints(coco(2, 3).to(torch.float32), H36M_17)
+    assert after.covariance.shape == (2, 3, 17, 2, 2)
+    assert after.covariance.dtype == after.pixels.dtype == torch.float32
+    torch.testing.assert_close(
+        after.covariance, convert_keypoints(coco(2, 3), H36M_17).covariance.float()
+    )
+
+
+def test_a_skeleton_without_shoulders_has_the_size_of_its_box():
+    legs = skeleton_from_tree("legs", [("left_knee", None), ("left_ankle", "left_knee")])
+    pixels = torch.tensor([[0.0, 0.0], [30.0, 100.0]])
+    valid = torch.ones(2, dtype=torch.bool)
+    keypoints = Keypoints(pixels, torch.zeros(2, 2, 2), valid, legs)
+    assert torso_length(keypoints) == pytest.approx(27)
+    after = convert_keypoints(keypoints, H36M_17)
+    assert after.valid.sum() == 2
+    assert (after.covariance == 0).all()
 
 
 def test_validity_confidence_and_visibility_are_those_of_the_weakest():

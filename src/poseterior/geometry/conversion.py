@@ -1,21 +1,21 @@
 """Conversions between skeletons that say which joints are exact, approximated or missing.
 
 *Exact* means that both skeletons name the same point of the body. Annotators and models still
-differ by a few centimetres, most at the hips and the top of the head. *Approximated* joints
-are fixed weighted sums of the source's; `how` says which (`conversion_rules.py`). *Missing*
-ones cannot be had.
+differ by a few centimetres, most at the hips. *Approximated* joints are fixed weighted sums of
+the source's; `how` says which and `sigma` how far off they are (`conversion_rules.py`).
+*Missing* ones cannot be had.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from poseterior.errors import require
-from poseterior.geometry.conversion_rules import RULES, points_of
+from poseterior.geometry.conversion_rules import RULES, Rule, points_of
 from poseterior.geometry.skeleton import Skeleton, get_skeleton
 
 __all__ = ["Conversion", "Quality", "conversion"]
@@ -33,6 +33,8 @@ class Conversion:
         weights: (J_target, J_source) float64; a row sums to one, or is zero where missing.
         quality: of each target joint, "exact", "approximated" or "missing".
         how: of each target joint, in words.
+        sigma: (J_target,) float64, standard deviation of the approximation's own error along
+            an axis of the image, over the torso's length; zero where exact or missing.
     """
 
     source: Skeleton
@@ -40,6 +42,7 @@ class Conversion:
     weights: Tensor
     quality: tuple[Quality, ...]
     how: tuple[str, ...]
+    sigma: Tensor
 
     def named(self, quality: Quality) -> tuple[str, ...]:
         """Target joints of that quality."""
@@ -90,45 +93,54 @@ def conversion(source: Skeleton | str, target: Skeleton | str) -> Conversion:
     source = get_skeleton(source) if isinstance(source, str) else source
     target = get_skeleton(target) if isinstance(target, str) else target
     at = {point: j for j, point in enumerate(points_of(source))}
+    found = [_find(point, at, source) for point in points_of(target)]
     weights = torch.zeros(len(target), len(source), dtype=torch.float64)
-    qualities: list[Quality] = []
-    hows: list[str] = []
-    for joint, point in enumerate(points_of(target)):
-        row, quality, how = _row(point, at, source)
-        for index, weight in row.items():
+    for joint, each in enumerate(found):
+        for index, weight in each.row.items():
             weights[joint, index] = weight
-        qualities.append(quality)
-        hows.append(how)
-    return Conversion(source, target, weights, tuple(qualities), tuple(hows))
+    sigma = torch.tensor([each.variance for each in found], dtype=torch.float64).sqrt()
+    quality, how = tuple(each.quality for each in found), tuple(each.how for each in found)
+    return Conversion(source, target, weights, quality, how, sigma)
 
 
-def _row(point: str, at: dict[str, int], source: Skeleton) -> tuple[dict[int, float], Quality, str]:
-    """Weights of the source's joints, quality and words for one target point."""
+@dataclass(frozen=True)
+class _Found:
+    """Weights of the source's joints, and the variance of the approximation itself."""
+
+    quality: Quality
+    how: str
+    row: dict[int, float]
+    variance: float = 0.0
+
+
+def _find(point: str, at: dict[str, int], source: Skeleton) -> _Found:
+    """How a point is had from the source's."""
     if point in at:
-        return {at[point]: 1.0}, "exact", source.joints[at[point]]
+        return _Found("exact", source.joints[at[point]], {at[point]: 1.0})
     found = _approximated(point, at)
     if found is None:
-        return {}, "missing", f"{source.name} has nothing to tell it from"
-    row, how = found
-    terms = (f"{weight:.3g} {source.joints[index]}" for index, weight in row.items())
-    return row, "approximated", f"{how}: {' + '.join(terms)}"
+        return _Found("missing", f"{source.name} has nothing to tell it from", {})
+    terms = (f"{weight:.3g} {source.joints[index]}" for index, weight in found.row.items())
+    return replace(found, how=f"{found.how}: {' + '.join(terms)}")
 
 
-def _approximated(point: str, at: dict[str, int]) -> tuple[dict[int, float], str] | None:
-    """Weights and words by the first rule whose parts can be had.
+def _approximated(point: str, at: dict[str, int]) -> _Found | None:
+    """A point by the first of its rules whose parts can be had."""
+    candidates = (_by(rule, at) for rule in RULES.get(point, ()))
+    return next((found for found in candidates if found is not None), None)
 
-    A part may itself be approximated, unless it is all of the rule.
-    """
-    for rule in RULES.get(point, ()):
-        row: dict[int, float] = {}
-        for part, share in rule.parts:
-            direct = {at[part]: 1.0} if part in at else None
-            nested = None if direct or len(rule.parts) == 1 else _approximated(part, at)
-            found = direct or (nested[0] if nested else None)
-            if found is None:
-                break
-            for index, weight in found.items():
-                row[index] = row.get(index, 0.0) + share * weight
-        else:
-            return row, rule.how
-    return None
+
+def _by(rule: Rule, at: dict[str, int]) -> _Found | None:
+    """A point by one rule. A part may itself be approximated, unless it is all of the rule."""
+    row: dict[int, float] = {}
+    variance = rule.sigma**2
+    for part, share in rule.parts:
+        found = _Found("exact", part, {at[part]: 1.0}) if part in at else None
+        if found is None and len(rule.parts) > 1:
+            found = _approximated(part, at)
+        if found is None:
+            return None
+        variance += share**2 * found.variance
+        for index, weight in found.row.items():
+            row[index] = row.get(index, 0.0) + share * weight
+    return _Found("approximated", rule.how, row, variance)

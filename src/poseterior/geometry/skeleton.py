@@ -205,7 +205,7 @@ LSP_14 = _named(
     + " neck head_top<neck",
 )
 
-# MPI-INF-3DHP's 17 test joints (its `relevant` set: head_top first, pelvis 14th).
+# MPI-INF-3DHP's 17 test joints (`mpii_get_joint_set('relevant')`: the pelvis has index 14).
 MPI_INF_3DHP_17 = _named(
     "mpi_inf_3dhp_17",
     "head_top<head neck<spine "
