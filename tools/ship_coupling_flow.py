@@ -2,9 +2,9 @@
 
     python tools/ship_coupling_flow.py RUN --root DIR
 
-The temperature of the latent is chosen on the val split observed anew with random limb
-lengths: the bodies of val are those of train, those of users are not. Then the weights are
-stored in half precision and scored as stored, on splits that were not looked at before.
+The temperature of the latent is chosen on the val split observed anew with limb lengths
+changed by up to 8 %, about as those of adults differ: the bodies of val are those of train,
+those of users are not. Then the weights are stored in half precision and scored as stored.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from poseterior.lifters import LIFTERS
 from poseterior.training.checkpoint import load_lifter, read_tensors, save_model
 
 SHIPPED = Path(poseterior.__file__).parent / "weights" / "coupling_flow"
-LIMB_SCALE = 0.15
-TEMPERATURES = np.arange(0.84, 1.161, 0.02)
+# A standard deviation of 4.6 %, and the largest change that is reported on.
+ADULTS, LIMB_SCALE = 0.08, 0.15
+TEMPERATURES = np.arange(0.86, 1.05, 0.01)
 OPEN, CLOSE = "<!-- scores -->", "<!-- /scores -->"
 COLUMNS = {
     "mpjpe_mean_mm": "MPJPE of the mean, mm",
@@ -43,7 +44,7 @@ COLUMNS = {
 
 def choose_temperature(lifter: Any, root: Path) -> float:
     """The temperature of least mean ECE over the joints, for bodies that were not trained on."""
-    source = observed_anew(load_cmu(root, "val"), LIMB_SCALE, seed=1, poses=1000)
+    source = observed_anew(load_cmu(root, "val"), ADULTS, seed=1, poses=1000)
     found = {}
     for temperature in TEMPERATURES:
         lifter.temperature.fill_(float(temperature))
