@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Literal, get_args
 
 from poseterior.errors import require
 from poseterior.training.schedule import Schedule, learning_rate_factor
@@ -19,7 +19,7 @@ class FitConfig:
         steps: updates of the lifter.
         batch_size: poses a step; the source of the batches is told, the loop does not ask.
         optimiser, learning_rate, betas, weight_decay: as in `torch.optim`.
-        schedule, warmup_steps, final_fraction, decay_at, decay_by: see `learning_rate_factor`.
+        schedule, warmup_steps, final_fraction, decay_at, decay_by, decay_every: see `learning_rate_factor`.
         clip_norm: greatest norm of the whole gradient, or None.
         clip_value: greatest absolute value of each entry of the gradient, or None.
         ema: decay of the running average of the weights, 0 for none; at update t the decay is
@@ -46,6 +46,7 @@ class FitConfig:
     final_fraction: float = 0.01
     decay_at: tuple[float, ...] = (0.5, 0.75)
     decay_by: float = 0.1
+    decay_every: int = 100_000
     clip_norm: float | None = None
     clip_value: float | None = None
     ema: float = 0.0
@@ -76,15 +77,19 @@ class FitConfig:
             final_fraction=self.final_fraction,
             decay_at=self.decay_at,
             decay_by=self.decay_by,
+            decay_every=self.decay_every,
         )
 
 
 _POSITIVE = ("> 0", lambda v: 0 < v < float("inf"))
+_SCHEDULES = get_args(Schedule)
 _COUNT = (">= 1", lambda v: v >= 1)
 _NOT_NEGATIVE = (">= 0", lambda v: 0 <= v < float("inf"))
 _FRACTION = ("in [0, 1]", lambda v: 0 <= v <= 1)
 _RULES = {
-    **dict.fromkeys(("steps", "batch_size", "critic_steps", "log_every", "devices"), _COUNT),
+    **dict.fromkeys(
+        ("steps", "batch_size", "critic_steps", "log_every", "devices", "decay_every"), _COUNT
+    ),
     **dict.fromkeys(("learning_rate", "decay_by", "clip_norm", "clip_value"), _POSITIVE),
     "critic_learning_rate": _POSITIVE,
     **dict.fromkeys(("weight_decay", "warmup_steps", "validate_every", "seed"), _NOT_NEGATIVE),
@@ -94,6 +99,6 @@ _RULES = {
     "ema": ("in [0, 1)", lambda v: 0 <= v < 1),
     "betas": ("two in [0, 1)", lambda v: len(v) == 2 and all(0 <= b < 1 for b in v)),
     "optimiser": ("adam or adamw", lambda v: v in ("adam", "adamw")),
-    "schedule": ("constant, cosine or step", lambda v: v in ("constant", "cosine", "step")),
+    "schedule": ("one of " + ", ".join(_SCHEDULES), lambda v: v in _SCHEDULES),
     "precision": ("float32 or bfloat16", lambda v: v in ("float32", "bfloat16")),
 }

@@ -32,7 +32,8 @@ RECIPES: dict[str, dict[str, FitConfig]] = {
     "simple_baseline": {
         "small": _BASELINE,
         "paper": FitConfig(
-            steps=4_875_000, batch_size=64, optimiser="adam", weight_decay=0.0
+            steps=4_875_000, batch_size=64, optimiser="adam", weight_decay=0.0,
+            schedule="exponential", decay_by=0.96, decay_every=100_000,
         ),
     },
     "gaussian": dict.fromkeys(("small", "paper", "small_minmpjpe", "paper_minmpjpe"), _SIGMA),
