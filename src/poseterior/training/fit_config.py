@@ -19,7 +19,8 @@ class FitConfig:
         steps: updates of the lifter.
         batch_size: poses a step; the source of the batches is told, the loop does not ask.
         optimiser, learning_rate, betas, weight_decay: as in `torch.optim`.
-        schedule, warmup_steps, final_fraction, decay_at, decay_by, decay_every: see `learning_rate_factor`.
+        schedule, warmup_steps, final_fraction, decay_at, decay_by, decay_every: see
+            `learning_rate_factor`.
         clip_norm: greatest norm of the whole gradient, or None.
         clip_value: greatest absolute value of each entry of the gradient, or None.
         ema: decay of the running average of the weights, 0 for none; at update t the decay is

@@ -32,6 +32,8 @@ def learning_rate_factor(
     [1.0, 0.854, 0.5, 0.146, 0.0]
     >>> [learning_rate_factor(s, 4, "constant", warmup_steps=3) for s in range(4)]
     [0.25, 0.5, 0.75, 1.0]
+    >>> learning_rate_factor(200, 400, "exponential", decay_by=0.5, decay_every=100)
+    0.25
     """
     if step < warmup_steps:
         return (step + 1) / (warmup_steps + 1)
