@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from poseterior.cli.options import Count, require_at_least
+from poseterior.cli.options import Count, check_draws
 
 __all__ = ["Demo"]
 
@@ -23,8 +23,7 @@ class Demo:
 
     def run(self) -> None:
         """Lift, score, report."""
-        require_at_least(1, hypotheses=self.hypotheses)
-        require_at_least(0, seed=self.seed)
+        check_draws(self.hypotheses, self.seed)
 
         from poseterior.batch.examples import ExampleRows
         from poseterior.batch.lift import lift

@@ -16,7 +16,7 @@ from poseterior.cli.options import (
     Report,
     Root,
     SeenPath,
-    require_at_least,
+    check_draws,
 )
 
 if TYPE_CHECKING:
@@ -50,8 +50,7 @@ class Evaluate:
 
     def run(self) -> None:
         """Evaluate, write what was asked for and print the main numbers."""
-        require_at_least(1, hypotheses=self.hypotheses)
-        require_at_least(0, seed=self.seed)
+        check_draws(self.hypotheses, self.seed)
 
         from poseterior.batch.examples import ExampleRows
         from poseterior.batch.score import evaluate

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from poseterior.cli.options import Count, LifterName, Name, Px, Size, require_at_least
+from poseterior.cli.options import Count, LifterName, Name, Px, Size, check_draws
 
 if TYPE_CHECKING:
     from poseterior.data.keypoint_source import KeypointSource
@@ -45,12 +45,11 @@ class Lift:
     ] = None
     """Whom to lift in each frame; the largest if not given, and every row of our .npz."""
     bfloat16: bool = False
-    """Multiply matrices in bfloat16: faster where the processor has it, coarser."""
+    """Multiply matrices in bfloat16: faster where the processor has it, about 2 mm off."""
 
     def run(self) -> None:
         """Lift and say how many observations could not be."""
-        require_at_least(1, hypotheses=self.hypotheses)
-        require_at_least(0, seed=self.seed)
+        check_draws(self.hypotheses, self.seed)
 
         import torch
 
@@ -94,8 +93,8 @@ class Lift:
         from poseterior.errors import require
 
         source = open_observations(self.input, self.image_size, self.focal)
-        own = source.skeleton.name
-        for name, value in (("--skeleton", self.skeleton), ("--map", self.map)):
-            fits = value is None or value == own
-            require(fits, name, "", expected=f"{own}, which {self.input} names", found=value)
+        own = f"the skeleton {source.skeleton.name} that {self.input} names"
+        same = self.skeleton in (None, source.skeleton.name)
+        require(same, "--skeleton", "", expected=own, found=self.skeleton)
+        require(self.map is None, "--map", "", expected=f"none beside {own}", found=self.map)
         return source

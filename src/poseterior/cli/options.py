@@ -7,7 +7,10 @@ from typing import Annotated, Any
 
 import tyro
 
+from poseterior.errors import InputError
+
 __all__ = [
+    "MOST",
     "Count",
     "Folder",
     "Json",
@@ -20,8 +23,12 @@ __all__ = [
     "SeenPath",
     "Size",
     "Whole",
-    "require_at_least",
+    "check_draws",
+    "check_range",
 ]
+
+MOST = 2**63 - 1
+MOST_HYPOTHESES = 1_000_000  # a block of 64 observations then takes 13 GB
 
 
 def _shown(metavar: str, help: str | None = None) -> Any:
@@ -46,11 +53,17 @@ Report = Annotated[Path | None, _shown("PATH", "Write one self-contained HTML pa
 Plots = Annotated[Path | None, _shown("DIR", "Write PNG plots into this folder.")]
 
 
-def require_at_least(least: int, **options: int | None) -> None:
-    """`InputError` that names the first option that is smaller than that."""
-    from poseterior.errors import require
+def check_draws(hypotheses: int, seed: int) -> None:
+    """`InputError` for a number of hypotheses or a seed that cannot be."""
+    check_range(1, MOST_HYPOTHESES, hypotheses=hypotheses)
+    check_range(0, MOST, seed=seed)
 
+
+def check_range(least: int, most: int, **options: int | None) -> None:
+    """`InputError` that names the first option, if given, that is not from least to most."""
     for name, value in options.items():
         option = f"--{name.replace('_', '-')}"
-        fine = value is None or value >= least
-        require(fine, option, "", expected=f"{least} or more", found=value)
+        if value is not None and value < least:
+            raise InputError(option, "", expected=f"{least} or more", found=value)
+        if value is not None and value > most:
+            raise InputError(option, "", expected=f"at most {most}", found=value)

@@ -42,6 +42,10 @@ def run_to_exit_code(command: Callable[[], None]) -> int:
         return _fail(str(error) or "not enough memory", 1)
     except InputError as error:
         return _fail(str(error), 2)
+    except RuntimeError as error:  # how torch says that memory is short
+        if "memory" not in str(error):
+            raise
+        return _fail(str(error), 1)
     except OSError as error:
         _let_go_of_stdout()
         name, reason = error.filename, error.strerror or str(error)

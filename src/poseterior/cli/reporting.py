@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,9 +60,22 @@ def write_outputs(
 
     arrays = examples.arrays() if examples is not None else {}
     shown = Examples(skeleton=get_skeleton(result["skeleton"]), **arrays) if arrays else None
-    if json is not None:
-        save_result(result, json)
-    if report is not None:
-        write_report(report, result, shown)
-    if plots is not None:
-        write_plots(plots, result, shown)
+    with _naming(json):
+        if json is not None:
+            save_result(result, json)
+    with _naming(report):
+        if report is not None:
+            write_report(report, result, shown)
+    with _naming(plots):
+        if plots is not None:
+            write_plots(plots, result, shown)
+
+
+@contextmanager
+def _naming(path: Path | None) -> Iterator[None]:
+    """Let an error of the disk, such as that it is full, name the output."""
+    try:
+        yield
+    except OSError as error:
+        expected, found = "a place that can be written", error.strerror or error
+        raise InputError(path, "", expected=expected, found=found) from error

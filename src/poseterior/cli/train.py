@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from poseterior.cli.options import Count, Folder, Root, Whole, require_at_least
+from poseterior.cli.options import MOST, Count, Folder, Root, Whole, check_range
 from poseterior.errors import InputError, require
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Train"]
 
-_SEEDS = 1 << 24  # each seed has 2^40 batches of its own
+_MOST_SEED = (1 << 24) - 1  # each seed has 2^40 batches of its own
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,9 @@ class Train:
         job.show(job.fit(lifter, self.preset, self.out), self.out)
 
     def _check(self) -> None:
-        require_at_least(1, steps=self.steps, devices=self.devices)
-        require_at_least(0, seed=self.seed, validate_every=self.validate_every)
-        known = self.seed < _SEEDS
-        require(known, "--seed", "", expected=f"at most {_SEEDS - 1}", found=self.seed)
+        check_range(1, MOST, steps=self.steps, devices=self.devices)
+        check_range(0, MOST, validate_every=self.validate_every)
+        check_range(0, _MOST_SEED, seed=self.seed)
         import torch
 
         there = self.device == "cpu" or torch.cuda.is_available()

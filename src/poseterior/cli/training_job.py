@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -82,7 +81,7 @@ class TrainingJob:
         config = replace(recipe(lifter.name, preset), **self.settings)
         if self._speaks:
             what = f"{lifter.name} ({preset}): {config.steps} steps of {config.batch_size} poses"
-            print(f"{what}; log in {out / LOG_FILE}", file=sys.stderr)
+            print(f"{what}; log in {out / LOG_FILE}", flush=True)
         positions, skeleton = self.clips.positions, self.clips.skeleton
         source = PoseSource(positions, skeleton, config.batch_size, config.seed)
         lifter.to(self.device)
