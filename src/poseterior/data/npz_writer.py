@@ -86,10 +86,13 @@ class _Column:
 
 
 class NpzWriter:
-    """Arrays of `rows` rows, written piece by piece beside the `.npz` they will make."""
+    """Arrays of `rows` rows, written piece by piece beside the `.npz` they will make.
 
-    def __init__(self, path: Path, rows: int) -> None:
-        self.path, self.rows = path, rows
+    Errors name the file as `name`, for `path` may be a temporary one.
+    """
+
+    def __init__(self, path: Path, rows: int, name: str | os.PathLike[str] | None = None) -> None:
+        self.path, self.rows, self.name = path, rows, Path(name or path)
         self._columns: dict[str, _Column] = {}
         self._whole: dict[str, np.ndarray] = {}
 
@@ -100,7 +103,7 @@ class NpzWriter:
     def write(self, start: int, **arrays: np.ndarray) -> None:
         """Rows `start`, `start + 1`, ... of each named array; the first call fixes its layout."""
         for name, array in arrays.items():
-            with _writing(self.path):
+            with _writing(self.name):
                 self._write(start, name, np.asarray(array))
 
     def _write(self, start: int, name: str, array: np.ndarray) -> None:
@@ -131,7 +134,7 @@ class NpzWriter:
     def finish(self) -> None:
         """Put everything into one stored (not compressed) archive at `path`."""
         with (
-            _writing(self.path),
+            _writing(self.name),
             zipfile.ZipFile(self.path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
         ):
             for name, array in self._whole.items():
@@ -170,7 +173,7 @@ def write_npz(path: str | os.PathLike[str], rows: int) -> Iterator[NpzWriter]:
     [[0.0, 0.0], [1.0, 1.0], [1.0, 1.0]]
     """
     with replacing(path) as temporary:
-        writer = NpzWriter(temporary, rows)
+        writer = NpzWriter(temporary, rows, path)
         try:
             yield writer
             writer.finish()

@@ -98,8 +98,11 @@ def load_lifter(folder: str | Path, lifters: Mapping[str, type[Lifter]]) -> Lift
     cls = lifters[name]
     config: Any = config_from_json(cls.Config, described["config"], path)
     skeleton = get_skeleton(described["skeleton"], path)
-    with torch.random.fork_rng(devices=[]):  # first weights are drawn, then overwritten
-        lifter = cls(config=config, skeleton=skeleton)
+    try:
+        with torch.random.fork_rng(devices=[]):  # first weights are drawn, then overwritten
+            lifter = cls(config=config, skeleton=skeleton)
+    except (RuntimeError, ValueError) as error:  # sizes below zero or beyond the memory
+        raise InputError(path, "config", expected="sizes that can be", found=error) from error
     load_weights(lifter, read_tensors(folder / MODEL_FILE), folder / MODEL_FILE)
     return lifter.eval()
 
