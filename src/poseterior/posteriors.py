@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.distributions import Transform
 
 from poseterior.geometry.skeleton import Skeleton
 from poseterior.posterior import Posterior, drop_root, insert_root
@@ -16,6 +16,14 @@ __all__ = ["FlowPosterior", "GaussianPosterior", "MixturePosterior", "PointPoste
 
 # Hypotheses pushed through a flow at a time: its buffers then stay in the processor's cache.
 _ROWS = 1600
+
+
+def _chunks(hypotheses: int, batch: int) -> Iterator[tuple[slice, slice]]:
+    """Slices of hypotheses and of the batch that cover all, few rows in each."""
+    step = max(1, _ROWS // max(1, hypotheses))
+    for some in range(0, hypotheses, _ROWS):
+        for start in range(0, batch, step):
+            yield slice(some, some + _ROWS), slice(start, start + step)
 
 
 def _normal_log_prob(z: Tensor, scale: Tensor) -> Tensor:
@@ -75,13 +83,26 @@ class GaussianPosterior(Posterior):
         return _normal_log_prob(drop_root(value - self._mean, self.skeleton), self.scale)
 
 
+class Flow(Protocol):
+    """What a `FlowPosterior` needs of its transform, such as `poseterior.flows.coupling.Chain`."""
+
+    inv: Any
+
+    def call_and_ladj(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The latents of vectors, and the log-determinants of the Jacobian."""
+        ...
+
+    def inverter(self, like: Tensor) -> Callable[[Tensor, slice], Tensor]:
+        """A fast `inv` without gradients, of states (D, P, H) for a slice of P of the batch."""
+        ...
+
+
 class FlowPosterior(Posterior):
     """The image of z ~ N(0, scale² I) under an invertible map to poses.
 
     Args:
         transform: from vectors of the free joints (..., B, 3(J-1)), in a frame of the
-            observation's own, to latents z of the same shape; `transform[rows]` is that of
-            a slice of the batch (`poseterior.flows.coupling.Chain`).
+            observation's own, to latents z of the same shape.
         rotation: (B, 3, 3) from camera axes to that frame.
         scale: (B,) the latent's standard deviation, 1 as trained.
         skeleton: the joints.
@@ -90,28 +111,42 @@ class FlowPosterior(Posterior):
     has_log_prob = has_latent_centre = True
 
     def __init__(
-        self, transform: Transform, rotation: Tensor, scale: Tensor, skeleton: Skeleton
+        self, transform: Flow, rotation: Tensor, scale: Tensor, skeleton: Skeleton
     ) -> None:
         super().__init__(skeleton, rotation.shape[:-2])
         self.transform, self.rotation, self.scale = transform, rotation, scale
 
-    def _pose(self, latent: Tensor, rows: slice = slice(None)) -> Tensor:
-        free = self.transform[rows].inv(latent)
-        return insert_root(free, self.skeleton) @ self.rotation[rows]
-
     def sample(
         self, sample_shape: Iterable[int] = (), generator: torch.Generator | None = None
     ) -> Tensor:
-        shape, (batch, *_), like = torch.Size(sample_shape), self.rotation.shape, self.rotation
-        size = (shape.numel(), batch, 3 * (len(self.skeleton) - 1))
-        with torch.no_grad():
-            latent = torch.randn(size, generator=generator, dtype=like.dtype, device=like.device)
-            latent *= self.scale[:, None]
-            poses = like.new_empty(*size[:2], *self.event_shape)
-            step = max(1, _ROWS // max(1, size[0]))
-            for rows in (slice(i, i + step) for i in range(0, batch, step)):
-                poses[:, rows] = self._pose(latent[:, rows], rows)
+        shape = torch.Size(sample_shape)
+        poses = self.rotation.new_empty(shape.numel(), *self.batch_shape, *self.event_shape)
+        self.sample_into(poses, generator)
         return poses.reshape(*shape, *poses.shape[1:])
+
+    @torch.no_grad()
+    def sample_into(self, poses: Tensor, generator: torch.Generator | None = None) -> None:
+        """Fill poses (H, B, J, 3), which may be a view, with hypotheses."""
+        if not poses.numel():
+            return
+        invert = self.transform.inverter(poses)
+        with torch.autocast(poses.device.type, enabled=False):
+            basis = self._basis()
+            latents, turned = poses.new_empty(0), poses.new_empty(0)
+            for some, rows in _chunks(*poses.shape[:2]):
+                part = poses[some, rows]
+                hypotheses, batch = part.shape[:2]
+                latents.resize_(basis.shape[1], batch, hypotheses).normal_(generator=generator)
+                free = invert(latents.mul_(self.scale[rows, None]), rows)
+                turned.resize_(batch, hypotheses, basis.shape[2])
+                torch.bmm(free.permute(1, 2, 0), basis[rows], out=turned)
+                part.copy_(turned.unflatten(-1, self.event_shape).transpose(0, 1))
+
+    def _basis(self) -> Tensor:
+        """(B, 3(J-1), 3J): poses in camera axes of the unit vectors of the free joints."""
+        units = torch.eye(3 * (len(self.skeleton) - 1)).to(self.rotation)
+        poses = insert_root(units, self.skeleton)
+        return torch.einsum("djk,bkc->bdjc", poses, self.rotation).flatten(-2)
 
     def log_prob(self, value: Tensor) -> Tensor:
         with torch.autocast(value.device.type, enabled=False):
@@ -122,7 +157,16 @@ class FlowPosterior(Posterior):
     @property
     def latent_centre(self) -> Tensor:
         size = 3 * (len(self.skeleton) - 1)
-        return self._pose(self.rotation.new_zeros(*self.batch_shape, size))
+        free = self.transform.inv(self.rotation.new_zeros(*self.batch_shape, size))
+        with torch.autocast(free.device.type, enabled=False):
+            return insert_root(free, self.skeleton) @ self.rotation
+
+
+def _fill(poses: Tensor, posterior: Posterior, generator: torch.Generator | None) -> None:
+    if isinstance(posterior, FlowPosterior):
+        posterior.sample_into(poses, generator)
+    else:
+        poses.copy_(posterior.sample((len(poses),), generator))
 
 
 class MixturePosterior(Posterior):
@@ -146,14 +190,12 @@ class MixturePosterior(Posterior):
         count, total = len(self.components), shape.numel()
         device = generator.device if generator is not None else "cpu"
         start = int(torch.randint(count, (), generator=generator, device=device))
-        turns = [len(range((k - start) % count, total, count)) for k in range(count)]
-        drawn = [
-            c.sample((n,), generator) for c, n in zip(self.components, turns, strict=True)
-        ]
-        joined = drawn[0].new_empty(total, *self.batch_shape, *self.event_shape)
-        for k, samples in enumerate(drawn):
-            joined[(k - start) % count :: count] = samples
-        return joined.reshape(*shape, *self.batch_shape, *self.event_shape)
+        # Drawing none tells the device and the type.
+        none = self.components[0].sample((0,), generator)
+        poses = none.new_empty(total, *self.batch_shape, *self.event_shape)
+        for k, component in enumerate(self.components):
+            _fill(poses[(k - start) % count :: count], component, generator)
+        return poses.reshape(*shape, *poses.shape[1:])
 
     def log_prob(self, value: Tensor) -> Tensor:
         each = torch.stack([c.log_prob(value) for c in self.components])

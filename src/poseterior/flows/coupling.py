@@ -3,11 +3,17 @@
 Everything here is a zuko lazy transform: called with a context it gives a transform from
 data to latent. The context enters each subnetwork through its first layer only, so what
 depends on the context alone is computed once per context, however many samples follow.
+
+`inv` inverts a transform, with gradients; `Chain.inverter` gives a function that does so for
+many samples of each context, faster and without gradients (`poseterior.flows.inversion`).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +21,12 @@ from torch.distributions import Transform, constraints
 from zuko.lazy import LazyTransform
 from zuko.transforms import ComposedTransform, PermutationTransform
 
-__all__ = ["Chain", "ConditionalAffine", "SoftClampedCoupling", "soft_clamp"]
+from poseterior.flows import inversion
+from poseterior.flows.inversion import Inverter, Workspace
+
+__all__ = [
+    "Chain", "ConditionalAffine", "SoftClampedCoupling", "compile_sampling", "soft_clamp",
+]  # fmt: skip
 
 
 def soft_clamp(scale: Tensor, alpha: float) -> Tensor:
@@ -42,8 +53,8 @@ class _Affine(Transform):
     def log_abs_det_jacobian(self, x: Tensor, z: Tensor) -> Tensor:
         return -self.log_scale.sum(-1).expand(x.shape[:-1])
 
-    def __getitem__(self, rows: slice) -> _Affine:
-        return _Affine(self.shift[rows], self.log_scale[rows])
+    def inverter(self, workspace: Workspace) -> Inverter:
+        return inversion.affine(self.log_scale.exp(), self.shift)
 
 
 class ConditionalAffine(LazyTransform):
@@ -94,8 +105,15 @@ class _Coupling(Transform):
     def log_abs_det_jacobian(self, x: Tensor, z: Tensor) -> Tensor:
         return self.call_and_ladj(x)[1]
 
-    def __getitem__(self, rows: slice) -> _Coupling:
-        return _Coupling(self.lazy, self.bias[rows])
+    def inverter(self, workspace: Workspace) -> Inverter:
+        lazy = self.lazy
+        layers = [layer for layer in lazy.outer if isinstance(layer, nn.Linear)]
+        weights, biases = [lazy.inner.weight], [self.bias.to(workspace.dtype)]
+        for layer in layers:
+            weights.append(layer.weight)
+            biases.append(layer(biases[-1]))
+        split = partial(lazy.split, dim=0)
+        return inversion.coupling(split, weights, biases, lazy.alpha, workspace, lazy.pull)
 
 
 class SoftClampedCoupling(LazyTransform):
@@ -120,10 +138,11 @@ class SoftClampedCoupling(LazyTransform):
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         self.outer = nn.Sequential(*layers, last)
+        self.pull: Callable[..., None] = inversion.pull
 
-    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def split(self, x: Tensor, dim: int = -1) -> tuple[Tensor, Tensor]:
         """The half that is kept and the half that is changed."""
-        left, right = x[..., : self.half], x[..., self.half :]
+        left, right = x.split([self.half, self.features - self.half], dim)
         return (left, right) if self.first else (right, left)
 
     def join(self, kept: Tensor, changed: Tensor) -> Tensor:
@@ -136,12 +155,49 @@ class SoftClampedCoupling(LazyTransform):
 
 
 class Chain(ComposedTransform):
-    """Transforms of a batch of contexts, one after the other.
+    """Transforms of a batch of contexts, one after the other."""
 
-    `chain[rows]` is the chain of a slice of the contexts; it shares what was computed.
+    @torch.no_grad()
+    def inverter(self, like: Tensor) -> Inverter:
+        """A function (state, rows) that does what `inv` does for a slice of the contexts.
+
+        States are (D, P, H): features, contexts of the slice, samples of each. The function
+        may overwrite its argument, and its next call overwrites the result. Under
+        `torch.autocast` the matrix products take its type, all else that of the states.
+
+        Args:
+            like: a tensor of the states' device and type.
+        """
+        workspace = Workspace(like)
+        with torch.autocast(like.device.type, enabled=False):
+            steps = [_inverter(t, workspace) for t in reversed(self.transforms)]
+
+        @torch.no_grad()
+        def invert(state: Tensor, rows: slice) -> Tensor:
+            for step in steps:
+                state = step(state, rows)
+            return state
+
+        return invert
+
+
+def _inverter(transform: Any, workspace: Workspace) -> Inverter:
+    if isinstance(transform, PermutationTransform):
+        return inversion.reorder(transform.order.argsort(), workspace)
+    return transform.inverter(workspace)
+
+
+def compile_sampling(module: nn.Module) -> None:
+    """Let `torch.compile` fuse what the couplings of a module do between matrix products.
+
+    It holds from now on and for samples only. The first of each shape wait for the compiler.
     """
+    compiled: Callable[..., None] = torch.compile(inversion.pull)
 
-    def __getitem__(self, rows: slice) -> Chain:
-        return Chain(
-            *(t if isinstance(t, PermutationTransform) else t[rows] for t in self.transforms)
-        )
+    def pull(*operands: Any) -> None:
+        *others, buffers = operands
+        compiled(*others, [None] * len(buffers))  # the compiler plans its own
+
+    for part in module.modules():
+        if isinstance(part, SoftClampedCoupling):
+            part.pull = pull
