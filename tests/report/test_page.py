@@ -228,6 +228,6 @@ def test_a_result_of_the_metrics_is_shown(tmp_path: Path) -> None:
     scores = ScoreAccumulator(H36M_17)
     scores.update(0.5 * draw[:, 1:], draw[:, 0])
     page = Page(report_html(scores.compute(), None))
-    assert "of the time: far too overconfident" in page.words
+    assert "of the time: far overconfident" in page.words
     assert "With 20 hypotheses per pose the 90% regions of a perfect posterior" in page.words
     assert "pelvis" not in page.words

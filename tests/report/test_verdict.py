@@ -19,7 +19,7 @@ def _result(observed: float, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("observed", "words"),
     [
-        (0.60, "60% of the time: far too overconfident."),
+        (0.60, "60% of the time: far overconfident."),
         (0.75, "75% of the time: overconfident."),
         (0.84, "84% of the time: a little overconfident."),
         (0.89, "89% of the time: well calibrated."),

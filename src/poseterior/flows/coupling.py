@@ -187,12 +187,16 @@ def _inverter(transform: Any, workspace: Workspace) -> Inverter:
     return transform.inverter(workspace)
 
 
-def compile_sampling(module: nn.Module) -> None:
+def compile_sampling(module: nn.Module, **options: Any) -> None:
     """Let `torch.compile` fuse what the couplings of a module do between matrix products.
 
     It holds from now on and for samples only. The first of each shape wait for the compiler.
+
+    Args:
+        module: such as a `CouplingFlow`.
+        options: of `torch.compile`.
     """
-    compiled: Callable[..., None] = torch.compile(inversion.pull)
+    compiled: Callable[..., None] = torch.compile(inversion.pull, **options)
 
     def pull(*operands: Any) -> None:
         *others, buffers = operands

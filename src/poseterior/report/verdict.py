@@ -11,7 +11,7 @@ from poseterior.report.numbers import finite
 __all__ = ["caveats", "scored", "verdict"]
 
 _LEVEL = 0.9
-_STEPS = ((0.02, ""), (0.08, "a little "), (0.2, ""), (1.0, "far too "))
+_STEPS = ((0.02, ""), (0.08, "a little "), (0.2, ""), (1.0, "far "))
 _UNEVEN_ECE = 0.05
 
 
