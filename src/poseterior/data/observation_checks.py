@@ -67,8 +67,9 @@ def clean_target(array: np.ndarray, root: int, path: Path, start: int) -> np.nda
     """Targets (m, J, 3) in metres, which must be finite and root-relative within 0.1 mm."""
     target = array.astype(np.float32)
     require_where(np.isfinite(target), target, path, "target", start, "finite numbers")
+    near = np.asarray((np.abs(target[:, root]) <= _ROOT_M).all(-1))
     require_where(
-        (np.abs(target[:, root]) <= _ROOT_M).all(-1), target[:, root], path, "target", start,
+        near, target[:, root], path, "target", start,
         f"root-relative poses in metres, joint {root} at the origin",
     )  # fmt: skip
     target = target.copy()
