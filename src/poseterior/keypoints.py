@@ -84,11 +84,14 @@ class Keypoints:
 
     def to(self, *args: object, **kwargs: object) -> Keypoints:
         """Every floating tensor moved or cast as by `Tensor.to`; masks keep their dtype."""
-        return self._each(
-            lambda value: value.to(*args, **kwargs)  # type: ignore[call-overload]
-            if value.is_floating_point()
-            else value.to(device=torch.empty(0).to(*args, **kwargs).device)  # type: ignore[call-overload]
-        )
+        device = torch.empty(0).to(*args, **kwargs).device  # type: ignore[call-overload]
+
+        def move(value: Tensor) -> Tensor:
+            if value.is_floating_point():
+                return value.to(*args, **kwargs)  # type: ignore[call-overload]
+            return value.to(device=device)
+
+        return self._each(move)
 
 
 @runtime_checkable

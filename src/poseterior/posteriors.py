@@ -14,16 +14,20 @@ from poseterior.posterior import Posterior, drop_root, insert_root
 
 __all__ = ["FlowPosterior", "GaussianPosterior", "MixturePosterior", "PointPosterior"]
 
-# Hypotheses pushed through a flow at a time: its buffers then stay in the processor's cache.
+# Hypotheses that each thread pushes through a flow at a time: buffers then stay in its cache.
 _ROWS = 1600
 
 
-def _chunks(hypotheses: int, batch: int) -> Iterator[tuple[slice, slice]]:
-    """Slices of hypotheses and of the batch that cover all, few rows in each."""
-    step = max(1, _ROWS // max(1, hypotheses))
-    for some in range(0, hypotheses, _ROWS):
-        for start in range(0, batch, step):
-            yield slice(some, some + _ROWS), slice(start, start + step)
+def _chunks(hypotheses: int, batch: int, threads: int = 1) -> Iterator[tuple[slice, slice]]:
+    """Slices of hypotheses and of the batch that cover all, few rows for each thread.
+
+    The chunks of several threads are made of whole chunks of one thread, in the same order.
+    """
+    step = max(1, _ROWS // max(1, hypotheses)) * (threads if hypotheses <= _ROWS else 1)
+    most = _ROWS * threads
+    for start in range(0, batch, step):
+        for some in range(0, hypotheses, most):
+            yield slice(some, some + most), slice(start, start + step)
 
 
 def _normal_log_prob(z: Tensor, scale: Tensor) -> Tensor:
@@ -93,7 +97,7 @@ class Flow(Protocol):
         ...
 
     def inverter(self, like: Tensor) -> Callable[[Tensor, slice], Tensor]:
-        """A fast `inv` without gradients, of states (D, P, H) for a slice of P of the batch."""
+        """A fast `inv` without gradients, of states (H, P, D) for a slice of P of the batch."""
         ...
 
 
@@ -132,14 +136,18 @@ class FlowPosterior(Posterior):
         invert = self.transform.inverter(poses)
         with torch.autocast(poses.device.type, enabled=False):
             basis = self._basis()
-            latents, turned = poses.new_empty(0), poses.new_empty(0)
-            for some, rows in _chunks(*poses.shape[:2]):
+            latents, turned, noise = (poses.new_empty(0) for _ in range(3))
+            for some, rows in _chunks(len(poses), poses.shape[1], torch.get_num_threads()):
                 part = poses[some, rows]
                 hypotheses, batch = part.shape[:2]
-                latents.resize_(basis.shape[1], batch, hypotheses).normal_(generator=generator)
+                latents.resize_(hypotheses, batch, basis.shape[1])
+                # In one thread's chunks, so that the same seed gives the same noise to any number.
+                for piece in _chunks(hypotheses, batch):
+                    drawn = noise.resize_(latents[piece].shape).normal_(generator=generator)
+                    latents[piece] = drawn
                 free = invert(latents.mul_(self.scale[rows, None]), rows)
                 turned.resize_(batch, hypotheses, basis.shape[2])
-                torch.bmm(free.permute(1, 2, 0), basis[rows], out=turned)
+                torch.bmm(free.transpose(0, 1), basis[rows], out=turned)
                 part.copy_(turned.unflatten(-1, self.event_shape).transpose(0, 1))
 
     def _basis(self) -> Tensor:

@@ -51,9 +51,7 @@ def quantize(
     return centres.transpose(0, 1).reshape(count, *shape), shares.transpose(0, 1)
 
 
-def _seeds(
-    points: Tensor, mass: Tensor, count: int, generator: torch.Generator | None
-) -> Tensor:
+def _seeds(points: Tensor, mass: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
     """K-means++: each seed drawn with its squared distance from the seeds so far."""
     batch = torch.arange(len(points), device=points.device)
     chosen = torch.multinomial(mass, 1, generator=generator)[:, 0]

@@ -118,7 +118,11 @@ def test_nobody_reads_the_output(arguments):
 def test_standard_output_on_a_full_disk():
     with open("/dev/full", "w") as full:
         ended = subprocess.run(
-            [*COMMAND, "lift", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [*COMMAND, "lift", "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
         )
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
     assert "No space left on device" in ended.stderr

@@ -53,7 +53,9 @@ def test_scaling_image_and_focal_length_together_changes_nothing(keypoints):
     twice = replace(
         keypoints, pixels=2 * keypoints.pixels, covariance=4 * keypoints.covariance, intrinsics=k
     )
-    assert torch.allclose(condition(keypoints, H36M_17).features, condition(twice, H36M_17).features, atol=1e-4)
+    assert torch.allclose(
+        condition(keypoints, H36M_17).features, condition(twice, H36M_17).features, atol=1e-4
+    )
 
 
 def test_what_stands_where_a_joint_is_missing_does_not_matter(keypoints):
@@ -78,9 +80,11 @@ def test_shapes_and_finiteness(keypoints):
     features = condition(keypoints, H36M_17).features
     assert features.shape == (32, feature_count(17))
     assert features.isfinite().all()
-    assert condition(
-        keypoints.without(torch.ones(17, dtype=torch.bool)), H36M_17
-    ).features.isfinite().all()
+    assert (
+        condition(keypoints.without(torch.ones(17, dtype=torch.bool)), H36M_17)
+        .features.isfinite()
+        .all()
+    )
 
 
 def test_an_unknown_camera_is_assumed_from_the_image_size(keypoints):

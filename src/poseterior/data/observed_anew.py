@@ -31,9 +31,7 @@ def observed_anew(
     Raises:
         InputError: a scale outside [0, 1).
     """
-    require(
-        0 <= limb_scale < 1, "limb_scale", "", expected="in [0, 1)", found=limb_scale
-    )
+    require(0 <= limb_scale < 1, "limb_scale", "", expected="in [0, 1)", found=limb_scale)
     frames = len(clips.positions)
     rows = torch.linspace(0, frames - 1, min(poses, frames)).round().long()
     limbs, draws = (torch.Generator().manual_seed(2 * seed + k) for k in range(2))

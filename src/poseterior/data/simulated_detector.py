@@ -106,9 +106,7 @@ def to_camera(
     base = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
     turn = base @ _rotation(2, azimuth)
     # A camera above its subject sees the world tilted towards it.
-    rotation = (
-        _rotation(2, torch.deg2rad(roll)) @ _rotation(0, torch.deg2rad(elevation)) @ turn
-    )
+    rotation = _rotation(2, torch.deg2rad(roll)) @ _rotation(0, torch.deg2rad(elevation)) @ turn
     distance = uniform((batch,), *ranges.distance_m, generator)
     root = torch.cat([ranges.offset_std_m * normal[:, 2:4], distance[:, None]], dim=-1)
     focal = uniform((batch,), *ranges.focal_px, generator)

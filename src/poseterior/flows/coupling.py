@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
@@ -112,8 +111,7 @@ class _Coupling(Transform):
         for layer in layers:
             weights.append(layer.weight)
             biases.append(layer(biases[-1]))
-        split = partial(lazy.split, dim=0)
-        return inversion.coupling(split, weights, biases, lazy.alpha, workspace, lazy.pull)
+        return inversion.coupling(lazy.split, weights, biases, lazy.alpha, workspace, lazy.pull)
 
 
 class SoftClampedCoupling(LazyTransform):
@@ -140,9 +138,9 @@ class SoftClampedCoupling(LazyTransform):
         self.outer = nn.Sequential(*layers, last)
         self.pull: Callable[..., None] = inversion.pull
 
-    def split(self, x: Tensor, dim: int = -1) -> tuple[Tensor, Tensor]:
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The half that is kept and the half that is changed."""
-        left, right = x.split([self.half, self.features - self.half], dim)
+        left, right = x[..., : self.half], x[..., self.half :]
         return (left, right) if self.first else (right, left)
 
     def join(self, kept: Tensor, changed: Tensor) -> Tensor:
@@ -159,10 +157,10 @@ class Chain(ComposedTransform):
 
     @torch.no_grad()
     def inverter(self, like: Tensor) -> Inverter:
-        """A function (state, rows) that does what `inv` does for a slice of the contexts.
+        """A function (state, rows) that does what `inv` does, for the contexts in a slice.
 
-        States are (D, P, H): features, contexts of the slice, samples of each. The function
-        may overwrite its argument, and its next call overwrites the result. Under
+        States are (H, P, D): samples, contexts of the slice, features. The function may
+        overwrite its argument, and its next call overwrites the result. Under
         `torch.autocast` the matrix products take its type, all else that of the states.
 
         Args:

@@ -59,9 +59,7 @@ class _Member(nn.Module):
     def __init__(self, config: CouplingFlowConfig, joints: int, seed: int) -> None:
         super().__init__()
         c, size = config, 3 * (joints - 1)
-        self.encoder = ResidualNetwork(
-            feature_count(joints), c.width, c.residual_blocks, c.dropout
-        )
+        self.encoder = ResidualNetwork(feature_count(joints), c.width, c.residual_blocks, c.dropout)
         self.context = nn.Linear(c.width, c.context)
         self.affine = ConditionalAffine(size, c.width)
         self.couplings = nn.ModuleList(
