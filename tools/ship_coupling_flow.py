@@ -96,12 +96,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--temperature", type=float, help="chosen before; else chosen now")
     parser.add_argument("--out", type=Path, default=SHIPPED)
     arguments = parser.parse_args()
     lifter: Any = load_lifter(arguments.run, LIFTERS)
-    lifter.temperature.fill_(choose_temperature(lifter, arguments.root))
+    temperature = arguments.temperature or choose_temperature(lifter, arguments.root)
+    lifter.temperature.fill_(temperature)
     trained = json.loads((arguments.run / "config.json").read_text())["provenance"]
-    made = {**trained, "temperature": round(float(lifter.temperature), 4)}
+    train = load_cmu(arguments.root, "train")
+    made = {
+        **trained,
+        "data": "cmu train",
+        "fingerprint": train.fingerprint,
+        "temperature": round(float(lifter.temperature), 4),
+    }
     save_model(lifter, arguments.out, half=True, provenance=made)
     read_tensors(arguments.out / "model.safetensors")
     stored = load_lifter(arguments.out, LIFTERS)
