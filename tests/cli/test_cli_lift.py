@@ -15,6 +15,8 @@ from cli_files import (
     write_json,
 )
 
+from poseterior.geometry.skeleton import H36M_17
+
 H = 5
 NAMES = {
     "hipL": "left_hip", "hipR": "right_hip", "kneeL": "left_knee", "kneeR": "right_knee",
@@ -183,3 +185,13 @@ def test_bfloat16_is_close(lift, tmp_path):
     exact, coarse = (lift(source, *o)[1]["hypotheses"] for o in ((), ("--bfloat16",)))
     difference = np.linalg.norm(exact - coarse, axis=-1).mean()
     assert 0 < difference < 0.02
+
+
+def test_the_rule_of_covariances_can_be_overridden(lift, tmp_path):
+    folder = openpose_folder(tmp_path / "json", [[w] for w in scored_points("openpose_25")])
+    usual, wide = (
+        lift(folder, *options)[1]["observed_covariance"]
+        for options in ((), ("--sigma-confident", "4", "--sigma-uncertain", "9"))
+    )
+    ankle = H36M_17.index("left_ankle")
+    assert (wide[:, ankle, 0, 0] > 2 * usual[:, ankle, 0, 0]).all()

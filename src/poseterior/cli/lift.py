@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from poseterior.cli.options import Count, LifterName, Name, Px, Size, check_draws
+from poseterior.cli.options import (
+    Count,
+    HeatmapPx,
+    LifterName,
+    Name,
+    Px,
+    Size,
+    check_draws,
+)
 
 if TYPE_CHECKING:
+    from poseterior.data.confidence_covariance import CovarianceRule
     from poseterior.data.keypoint_source import KeypointSource
 
 __all__ = ["Lift"]
@@ -40,6 +49,10 @@ class Lift:
     """Width and height of the image in px, where the file does not tell."""
     focal: Px = None
     """Focal length in px; 1.15 times the longer side of the image if not given."""
+    sigma_confident: HeatmapPx = None
+    """Where the file has no covariances: error of a confident joint, heatmap px; 0.55."""
+    sigma_uncertain: HeatmapPx = None
+    """As above, as the confidence reaches 0; 8."""
     person: Annotated[
         str | None, tyro.conf.arg(metavar="largest|all|ID", help_behavior_hint="")
     ] = None
@@ -84,15 +97,25 @@ class Lift:
             joint_map=self.map,
             image_size=self.image_size,
             focal=self.focal,
+            rule=self._rule(),
         )
         return table_source(select_person(table, self.person or "largest"), str(self.input))
+
+    def _rule(self) -> CovarianceRule:
+        from poseterior.data.confidence_covariance import CovarianceRule
+
+        given = {
+            "sigma_confident": self.sigma_confident,
+            "sigma_uncertain": self.sigma_uncertain,
+        }
+        return CovarianceRule(**{name: v for name, v in given.items() if v is not None})
 
     def _observations(self) -> KeypointSource:
         """Our own file, read row by row: it may be larger than memory."""
         from poseterior.data.observations import open_observations
         from poseterior.errors import require
 
-        source = open_observations(self.input, self.image_size, self.focal)
+        source = open_observations(self.input, self.image_size, self.focal, self._rule())
         own = f"the skeleton {source.skeleton.name} that {self.input} names"
         same = self.skeleton in (None, source.skeleton.name)
         require(same, "--skeleton", "", expected=own, found=self.skeleton)

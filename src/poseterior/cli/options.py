@@ -13,6 +13,7 @@ __all__ = [
     "MOST",
     "Count",
     "Folder",
+    "HeatmapPx",
     "Json",
     "LifterName",
     "Name",
@@ -41,6 +42,7 @@ SeenPath = Annotated[Path | None, _shown("PATH")]
 Folder = Annotated[Path | None, _shown("DIR")]
 Whole = Annotated[int | None, _shown("N")]
 Px = Annotated[float | None, _shown("PX")]
+HeatmapPx = Annotated[float | None, _shown("HEATMAP_PX")]
 Size = Annotated[tuple[float, float] | None, _shown("W H")]
 Count = Annotated[int, tyro.conf.arg(metavar="N")]
 LifterName = Annotated[str, tyro.conf.arg(metavar="NAME|PATH")]
