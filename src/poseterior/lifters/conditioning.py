@@ -18,7 +18,10 @@ from poseterior.errors import require
 from poseterior.geometry.skeleton import Skeleton
 from poseterior.keypoints import Keypoints
 
-__all__ = ["Conditions", "condition", "feature_count"]
+__all__ = ["JOINT_FEATURES", "Conditions", "condition", "feature_count"]
+
+# Numbers that a joint has in `Conditions.joint_features`.
+JOINT_FEATURES = 8
 
 # A certain joint still counts for no more than one known to this fraction of the spread.
 _PRECISION_FLOOR = 0.1
@@ -28,10 +31,28 @@ _SIGMA_FLOOR = 1e-3
 
 @dataclass(frozen=True)
 class Conditions:
-    """Features (B, F) of observations and the rotation (B, 3, 3) camera -> person's frame."""
+    """Observations with batch shape (B,), seen by their virtual cameras.
+
+    Attributes:
+        features: (B, F) all that is known, for networks that take one vector.
+        rotation: (B, 3, 3) camera -> virtual camera, the person's frame.
+        points: (B, J, 2) image points x/z, y/z in the virtual camera, 0 where not valid.
+        covariance: (B, J, 2, 2) of these points, 0 where not valid.
+        valid: (B, J) which joints were detected.
+    """
 
     features: Tensor
     rotation: Tensor
+    points: Tensor
+    covariance: Tensor
+    valid: Tensor
+
+    @property
+    def joint_features(self) -> Tensor:
+        """(B, J, 8): the features joint by joint, with the shared one, for graph networks."""
+        size = self.features[:, None, -1:]
+        own = self.features[:, :-1].unflatten(1, (self.valid.shape[1], JOINT_FEATURES - 1))
+        return torch.cat([own, size.expand(-1, own.shape[1], -1)], -1)
 
     def to_person(self, pose: Tensor) -> Tensor:
         """Poses (..., B, J, 3) from camera axes to the virtual camera's axes."""
@@ -44,7 +65,7 @@ class Conditions:
 
 def feature_count(joints: int) -> int:
     """Number of features of a skeleton with that many joints."""
-    return 7 * joints + 1
+    return (JOINT_FEATURES - 1) * joints + 1
 
 
 def _camera(keypoints: Keypoints) -> tuple[Tensor, Tensor]:
@@ -117,6 +138,12 @@ def _condition(keypoints: Keypoints) -> Conditions:
     )
     covariance = jacobian @ covariance @ jacobian.mT
 
+    points = torch.where(valid[..., None], points, 0.0)
+    return Conditions(_features(points, covariance, valid), rotation, points, covariance, valid)
+
+
+def _features(points: Tensor, covariance: Tensor, valid: Tensor) -> Tensor:
+    """(B, F) from points and covariances in the virtual camera, centred and scaled."""
     middle, weight = _centre(points, covariance, valid)
     points = points - middle
     size = (weight * points.square()).sum((1, 2)).sqrt().clamp_min(1e-6)
@@ -124,7 +151,7 @@ def _condition(keypoints: Keypoints) -> Conditions:
     covariance = covariance / size.square()[:, None, None, None]
     features = [points, _spread_features(covariance), torch.ones_like(points[..., :1])]
     joint = torch.where(valid[..., None], torch.cat(features, -1), 0.0)
-    return Conditions(torch.cat([joint.flatten(1), size.log()[:, None] + 2.0], -1), rotation)
+    return torch.cat([joint.flatten(1), size.log()[:, None] + 2.0], -1)
 
 
 def _spread_features(covariance: Tensor) -> Tensor:
