@@ -1,0 +1,142 @@
+"""The columns of a study's tables: heading, unit, digits, and which way is better."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from poseterior.report.numbers import NUMBERS, finite, named
+
+__all__ = ["MAIN", "README", "Column", "cell_text", "column", "heading", "present"]
+
+_ARROWS = {"low": "↓", "high": "↑", "near": "→", "": ""}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One number of a study's rows; shown is `scale` times the value, in `unit`.
+
+    `better` is "near" where the value should be 0.9, and empty where no way is better.
+    """
+
+    key: str
+    heading: str
+    unit: str = ""
+    digits: int = 1
+    better: Literal["low", "high", "near", ""] = "low"
+    meaning: str = ""
+    absent: str = "Not computable for this row."
+    scale: float = 1.0
+
+
+_SPREADLESS = "A single pose has no spread to calibrate."
+_CENTRELESS = "The method has no latent centre."
+_UNTRAINED = "Nothing is trained."
+
+_COLUMNS = {
+    c.key: c
+    for c in (
+        Column("hypotheses", "Hypotheses", digits=0, better="",
+               meaning="Hypotheses per pose. The best of more hypotheses is always nearer."),
+        Column("poses", "Poses", digits=0, better="", meaning="Poses scored."),
+        Column("min_mpjpe_mm", "Best hypothesis", "mm"),
+        Column("min_pa_mpjpe_mm", "Best, aligned", "mm"),
+        Column("mpjpe_mean_mm", "Mean", "mm"),
+        Column("mpjpe_mode_mm", "Mode", "mm", absent="The method does not know its mode."),
+        Column("mpjpe_latent_centre_mm", "Latent centre", "mm", absent=_CENTRELESS),
+        Column("pck150", "Within 150 mm", "", 3, "high"),
+        Column("pck_150", "Within 150 mm", "", 3, "high", NUMBERS["pck150"].meaning),
+        Column("cps_mm", "CPS", "mm", better="high"),
+        Column("ece_median", "ECE", "", 3, absent=_SPREADLESS),
+        Column("ece_mean", "ECE, mean", "", 3, absent=_SPREADLESS),
+        Column("ece_mode", "ECE, mode", "", 3, absent="The method does not know its mode."),
+        Column("ece_latent_centre", "ECE, latent centre", "", 3, absent=_CENTRELESS),
+        Column("ece_joint_mean", "ECE, mean joint", "", 3, absent=_SPREADLESS),
+        Column("ece_joint_max", "ECE, worst joint", "", 3, absent=_SPREADLESS),
+        Column("coverage_90", "In 90% regions", "%", 1, "near",
+               "Share of targets inside the regions that should hold 90% of them.",
+               _SPREADLESS, 100.0),
+        Column("energy_score_mm", "Energy score", "mm", absent=_SPREADLESS),
+        Column("crps_mm", "CRPS", "mm", absent=_SPREADLESS),
+        Column("nll", "NLL", "nats", absent="The method has no density."),
+        Column("sharpness_mm", "Spread", "mm", better="", absent=_SPREADLESS),
+        Column("spread_x_mm", "Spread, right", "mm", better="", absent=_SPREADLESS),
+        Column("spread_y_mm", "Spread, down", "mm", better="", absent=_SPREADLESS),
+        Column("spread_z_mm", "Spread, depth", "mm", better="", absent=_SPREADLESS),
+        Column("worst_pa_mpjpe_mm", "Worst, aligned", "mm",
+               meaning="PA-MPJPE of the worst hypothesis of each pose."),
+        Column("bone_length_deviation_mm", "Bone lengths", "mm",
+               meaning="Deviation of the hypotheses' bone lengths; 0 is one rigid skeleton."),
+        Column("parameters", "Parameters", "M", 2, "", "Learned numbers, in millions.",
+               "Nothing is learned.", 1e-6),
+        Column("train_s", "Training", "s", 0, "", "Time of training.", _UNTRAINED),
+        Column("sample_s", "Sampling", "s", 1, "", "Time of sampling all poses."),
+    )
+}  # fmt: skip
+
+# What the page's first table shows, and what fits into a README.
+MAIN: dict[str, tuple[str, ...]] = {
+    "table1": (
+        "min_mpjpe_mm", "min_pa_mpjpe_mm", "mpjpe_mean_mm", "ece_median", "ece_joint_max",
+        "coverage_90", "energy_score_mm", "nll",
+    ),
+    "ambiguous": (
+        "min_mpjpe_mm", "min_pa_mpjpe_mm", "mpjpe_mean_mm", "pck_150", "pck150", "cps_mm",
+        "ece_median", "energy_score_mm",
+    ),
+    "ablation": (
+        "min_mpjpe_mm", "min_pa_mpjpe_mm", "mpjpe_mean_mm", "ece_median", "coverage_90",
+        "energy_score_mm",
+    ),
+    "samples": ("hypotheses", "min_mpjpe_mm", "min_pa_mpjpe_mm"),
+    "diversity": (
+        "spread_x_mm", "spread_y_mm", "spread_z_mm", "worst_pa_mpjpe_mm",
+        "bone_length_deviation_mm",
+    ),
+}  # fmt: skip
+README: dict[str, tuple[str, ...]] = MAIN | {
+    "table1": (
+        "min_mpjpe_mm", "mpjpe_mean_mm", "ece_median", "coverage_90", "energy_score_mm", "nll",
+    ),
+}  # fmt: skip
+
+
+def column(key: str) -> Column:
+    """The column of that key; one that is not known is called by its key."""
+    known = _COLUMNS.get(key)
+    if known is None:
+        number = named(key)
+        return Column(key, number.label, number.unit, number.digits, "", number.meaning)
+    if not known.meaning and key in NUMBERS:
+        return Column(**{**vars(known), "meaning": NUMBERS[key].meaning})
+    return known
+
+
+def heading(of: Column) -> str:
+    """Heading, unit, and an arrow to what is better.
+
+    >>> heading(column("mpjpe_mean_mm")), heading(column("coverage_90"))
+    ('Mean, mm ↓', 'In 90% regions, % → 90')
+    """
+    goal = f"{_ARROWS[of.better]} 90" if of.better == "near" else _ARROWS[of.better]
+    return f"{of.heading}{', ' if of.unit else ''}{of.unit} {goal}".strip()
+
+
+def cell_text(value: object, of: Column) -> str:
+    """The value without its unit, or a dash.
+
+    >>> cell_text(3_100_000, column("parameters")), cell_text(-8.31, column("nll"))
+    ('3.10', '−8.3')
+    """
+    known = finite(value)
+    if known is None:
+        return "–"
+    said = f"{known * of.scale:,.{of.digits}f}"
+    return (said.removeprefix("-") if not float(said.replace(",", "")) else said).replace("-", "−")
+
+
+def present(rows: Iterable[Mapping[str, Any]], keys: Iterable[str]) -> list[Column]:
+    """The columns of those keys for which some row has an entry, a null included."""
+    held = {key for row in rows for key in row}
+    return [column(key) for key in keys if key in held]
