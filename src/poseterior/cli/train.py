@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from poseterior.cli.options import MOST, Count, Folder, Root, Whole, check_range
-from poseterior.errors import InputError, require
+from poseterior.cli.options import MOST, Count, Folder, Root, Whole, check_range, known
+from poseterior.errors import require
 
 if TYPE_CHECKING:
     from poseterior.cli.training_job import TrainingJob
@@ -53,7 +51,7 @@ class Train:
     def run(self) -> None:
         """Train, with a bar, and print the last validation."""
         self._check()
-        from poseterior.cli.training_job import new_lifter
+        from poseterior.training.begin import new_lifter
 
         lifter = new_lifter(*self._class_and_config(), self.seed)
         builds = hasattr(lifter, "use_base")
@@ -77,8 +75,8 @@ class Train:
     def _class_and_config(self) -> tuple[Any, Any]:
         from poseterior.lifters import LIFTERS
 
-        cls: Any = LIFTERS[_known("lifter", self.lifter, LIFTERS)]
-        return cls, cls.PRESETS[_known("--preset", self.preset, cls.PRESETS)]
+        cls: Any = LIFTERS[known("lifter", self.lifter, LIFTERS)]
+        return cls, cls.PRESETS[known("--preset", self.preset, cls.PRESETS)]
 
     def _given_base(self, lifter: Any, builds: bool) -> Lifter | None:
         """The lifter in --base, if it is what `lifter` builds on."""
@@ -95,7 +93,7 @@ class Train:
 
     def _check_folders(self, with_base: bool) -> None:
         """Now, and not after the base's training: is there a run, and should there be one?"""
-        from poseterior.cli.training_job import begun, occupied
+        from poseterior.training.begin import begun, occupied
 
         folders = (self.out, self.out / "base") if with_base else (self.out,)
         if self.resume:
@@ -123,12 +121,3 @@ class Train:
             fabric=launch(self.devices),
             about={"data": self.data},
         )
-
-
-def _known(what: str, name: str, names: Mapping[str, Any]) -> str:
-    """`name`, if it is one; else `InputError` with the known ones and the nearest."""
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise InputError(what, "", expected=f"one of {', '.join(names)}{hint}", found=name)
-    return name

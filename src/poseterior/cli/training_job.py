@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from poseterior.batch.score import evaluate
 from poseterior.cli.console import progress
 from poseterior.cli.outcome import Failed
@@ -19,33 +17,15 @@ from poseterior.data.motion_clips import MotionClips
 from poseterior.data.observed_anew import observed_anew
 from poseterior.data.pose_source import PoseSource
 from poseterior.posterior import Lifter
-from poseterior.training.checkpoint import MODEL_FILE
+from poseterior.training.begin import begun, new_lifter
 from poseterior.training.fit import Diverged, Interrupted, fit
 from poseterior.training.log import LOG_FILE
 from poseterior.training.recipes import recipe
-from poseterior.training.state import STATE_FILE
 
-__all__ = ["TrainingJob", "begun", "new_lifter", "occupied"]
+__all__ = ["TrainingJob", "told"]
 
 _POSES, _HYPOTHESES = 500, 50
 _VALIDATED = ("nll", "ece_median", "ece_joint_max", "mpjpe_mean_mm", "min_mpjpe_mm")
-
-
-def begun(folder: Path) -> bool:
-    """Whether there is a run to resume."""
-    return (folder / STATE_FILE).exists()
-
-
-def occupied(folder: Path) -> bool:
-    """Whether a new run would write over one, or over weights."""
-    return begun(folder) or (folder / MODEL_FILE).exists()
-
-
-def new_lifter(cls: Any, config: Any, seed: int) -> Any:
-    """A lifter whose first weights come from the seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
-        return cls(config)
 
 
 @dataclass(frozen=True)
@@ -85,7 +65,7 @@ class TrainingJob:
         positions, skeleton = self.clips.positions, self.clips.skeleton
         source = PoseSource(positions, skeleton, config.batch_size, config.seed)
         lifter.to(self.device)
-        with _told(), progress() as display:
+        with told(), progress() as display:
             return fit(
                 lifter, source, out, config, self._validate, progress=display,
                 resume=self.resume and begun(out), fabric=self.fabric,
@@ -121,7 +101,7 @@ class TrainingJob:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """Turn the ways in which a training ends early into those of a command."""
     try:
         yield

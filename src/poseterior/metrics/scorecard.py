@@ -25,6 +25,7 @@ __all__ = [
     "MEAN_KEYS",
     "SCORE_KEYS",
     "Score",
+    "coverage_score",
     "ece_scores",
     "mean_scores",
     "per_joint",
@@ -92,6 +93,15 @@ def ece_scores(coverage: dict[Centre, Coverage], draws: Tensor) -> dict[str, Sco
             worst = joints.nan_to_num(0.0).max(), each.nan_to_num(0.0).amax(-1)
             scores["ece_joint_max"] = _score(*worst)
     return scores
+
+
+def coverage_score(coverage: Coverage, draws: Tensor, level: float = 0.9) -> Score:
+    """Coverage at the level nearest `level`, the median over joints."""
+    if coverage.empty:
+        return Score()
+    at = min(range(len(coverage.levels)), key=lambda k: abs(coverage.levels[k] - level))
+    replicates = median_over_joints(coverage.resampled(draws))[:, at]
+    return _score(coverage.compute().observed[at], replicates)
 
 
 def per_joint(

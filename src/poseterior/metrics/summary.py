@@ -20,6 +20,7 @@ from poseterior.metrics.reliability import by_level
 from poseterior.metrics.scorecard import (
     MEAN_KEYS,
     SCORE_KEYS,
+    coverage_score,
     ece_scores,
     mean_scores,
     per_joint,
@@ -183,6 +184,7 @@ class ScoreAccumulator:
             The keys of `score --json`: counts (`poses` scored, `invalid`, `hypotheses`), the
             scores, and `coverage` {level: median over joints}; None where not computable.
             Beside them `intervals` {key: [low, high]}, the bootstrap's 95 % by clip;
+            `coverage_90` and its interval;
             `scored` {key: poses that have the number}; `per_joint` {joint: ece, mpjpe_mm,
             coverage}; `reliability` with its binomial `band` and what a `perfect` posterior
             scores; `histograms` {key: edges, counts}.
@@ -190,6 +192,7 @@ class ScoreAccumulator:
         draws = resamples(len(self._means.sums), self.replicates, self.seed)
         found = mean_scores(self._means, draws) | ece_scores(self._coverage, draws)
         median = None if self._coverage["median"].empty else self._coverage["median"].compute()
+        covered = coverage_score(self._coverage["median"], draws)
         counts = self._means.sums[..., 1].sum(0).long().tolist()
         return {
             "poses": self.poses,
@@ -199,6 +202,8 @@ class ScoreAccumulator:
             **{key: found[key].value for key in SCORE_KEYS},
             "coverage": None if median is None else by_level(median),
             "intervals": {key: found[key].interval for key in SCORE_KEYS},
+            "coverage_90": covered.value,
+            "coverage_90_interval": covered.interval,
             "scored": dict(zip(MEAN_KEYS, counts, strict=True)),
             "per_joint": per_joint(self.skeleton, self._joints, median),
             "reliability": self._reliability(median),
