@@ -1,0 +1,132 @@
+"""`write_study`: a study's result as CSV, Markdown, one self-contained HTML page and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from poseterior.data.npz_writer import make_folder, replacing
+from poseterior.report import study_tables as tables
+from poseterior.report.parts import section
+from poseterior.report.study_figures import figures, reliabilities
+from poseterior.report.study_plots import write_study_plot
+from poseterior.report.study_rows import study_name, study_rows
+from poseterior.report.summary import provenance
+
+__all__ = ["study_html", "study_markdown", "write_study"]
+
+_LEGEND = (
+    "Arrows: what is better. Bold: best, and its 95% interval meets no other row's; errors of the "
+    "best hypothesis compete only at equal numbers of hypotheses."
+)
+
+
+def write_study(result: Mapping[str, Any], out: Path) -> list[Path]:
+    """Write NAME.csv, NAME.md, NAME.html and, where there is something to draw, NAME.png.
+
+    Each file appears whole or not at all; the folder is made if there is none.
+
+    Args:
+        result: "study" (the NAME), "rows" [{"method", numbers..., "intervals" {key: [low, high]},
+            "reliability" as `score --json` has it, "reasons" {key: why it is null}}], and, if
+            known, "title", "notes" [str], "columns" [key] of the main table, "provenance".
+        out: folder.
+
+    Returns:
+        The files.
+
+    Raises:
+        ValueError: the result has no plain name, or a row no `method`.
+        InputError: the folder cannot be made or written.
+    """
+    name = study_name(result)
+    texts = {
+        "csv": tables.csv_text(result),
+        "md": study_markdown(result),
+        "html": study_html(result),
+    }
+    folder, written = make_folder(out), []
+    for suffix, content in texts.items():
+        with replacing(folder / f"{name}.{suffix}") as temporary:
+            temporary.write_text(content, encoding="utf-8")
+        written.append(folder / f"{name}.{suffix}")
+    picture = write_study_plot(result, folder / f"{name}.png")
+    return [*written, *([picture] if picture else [])]
+
+
+def _title(result: Mapping[str, Any]) -> str:
+    return str(result.get("title") or study_name(result))
+
+
+def _notes(result: Mapping[str, Any]) -> list[str]:
+    return [str(note) for note in result.get("notes") or ()]
+
+
+def study_markdown(result: Mapping[str, Any]) -> str:
+    """Title, table, notes, verdicts."""
+    verdicts = [
+        f"- {tables.plain(row['method'])}: {tables.plain(row['verdict'])}\n"
+        for row in study_rows(result)
+        if row.get("verdict")
+    ]
+    notes = [f"- {tables.plain(note)}\n" for note in _notes(result)]
+    parts = [
+        f"# {tables.plain(_title(result))}\n",
+        tables.markdown_table(result),
+        f"{_LEGEND} –: not computable.\n",
+        "".join(notes),
+        "".join(["## Verdicts\n\n", *verdicts]) if verdicts else "",
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def study_html(result: Mapping[str, Any]) -> str:
+    """The page: charts, tables, notes, a reliability curve for each row, what made the result.
+
+    Raises:
+        ValueError: as `write_study`.
+    """
+    parts = {
+        "title": escape(_title(result)),
+        "style": _asset("report.css") + _asset("study.css"),
+        "header": _header(result),
+        "charts": figures(result),
+        "tables": _tables(result),
+        "reliability": reliabilities(result),
+        "provenance": provenance(result),
+    }
+    return Template(_asset("study.html")).substitute(parts)
+
+
+def _header(result: Mapping[str, Any]) -> str:
+    made, count = result.get("provenance") or {}, len(study_rows(result))
+    known = [made.get(key) for key in ("preset", "data", "device")]
+    said = [f"{count} row{'s' if count != 1 else ''}", *(v for v in known if isinstance(v, str))]
+    facts = "".join(f"<li>{escape(fact)}</li>" for fact in said)
+    return (
+        f'<p class="brand">Poseterior study: {escape(study_name(result))}</p>'
+        f'<h1>{escape(_title(result))}</h1><ul class="facts">{facts}</ul>'
+    )
+
+
+def _tables(result: Mapping[str, Any]) -> str:
+    main, others = tables.main_columns(result), tables.other_columns(result)
+    legend = f"{_LEGEND} –: not computable, the reason under the pointer. Small: 95% interval."
+    notes = "".join(f"<li>{escape(note)}</li>" for note in _notes(result))
+    content = [
+        tables.html_table(result, main, verdict=True),
+        f'<p class="aside-note">{escape(legend)}</p>',
+        f'<ul class="notes">{notes}</ul>' if notes else "",
+    ]
+    shown = section("Results", *content)
+    if others:
+        shown += section("More numbers", tables.html_table(result, others, verdict=False))
+    return shown
+
+
+def _asset(name: str) -> str:
+    return (files("poseterior.report") / "assets" / name).read_text(encoding="utf-8")
