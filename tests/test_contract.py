@@ -378,8 +378,23 @@ def test_the_covariance_of_a_detection_matters(lifter: Lifter) -> None:
 # Training, saving, placing
 
 
+def of_critic(lifter: Any) -> dict[str, torch.nn.Parameter]:
+    """What `critic_losses` trains, for an adversarial lifter."""
+    own = {id(p) for p in getattr(lifter, "critic_parameters", list)()}
+    return {n: p for n, p in lifter.named_parameters() if id(p) in own}
+
+
 def trainable(lifter: Lifter) -> dict[str, torch.nn.Parameter]:
-    return {n: p for n, p in lifter.named_parameters() if p.requires_grad}
+    """What `losses` trains."""
+    critic = of_critic(lifter)
+    return {n: p for n, p in lifter.named_parameters() if p.requires_grad and n not in critic}
+
+
+def reached(lifter: Lifter) -> set[str]:
+    """Names of the parameters whose gradient is not zero; all must be finite."""
+    found = {n: p.grad for n, p in lifter.named_parameters() if p.grad is not None}
+    assert all(gradient.isfinite().all() for gradient in found.values())
+    return {n for n, gradient in found.items() if gradient.any()}
 
 
 def losses(lifter: Lifter, keypoints: Keypoints, seed: int = 0) -> dict[str, Tensor]:
@@ -397,10 +412,18 @@ def test_losses_are_finite_and_reach_every_parameter(name: str, preset: str) -> 
     assert terms
     assert all(term.shape == () and term.isfinite() for term in terms.values())
     sum(terms.values()).backward()
-    for label, parameter in trainable(lifter).items():
-        assert parameter.grad is not None, f"{label} has no gradient"
-        assert parameter.grad.isfinite().all(), label
-        assert parameter.grad.any(), f"the gradient of {label} is zero"
+    assert reached(lifter) == set(trainable(lifter))
+
+
+def test_losses_of_a_critic_reach_it_and_nothing_else(name: str) -> None:
+    lifter: Any = build(name).train()
+    critic = of_critic(lifter)
+    if not critic:
+        return
+    terms = lifter.critic_losses(observe(), poses(), rng())
+    assert all(term.shape == () and term.isfinite() for term in terms.values())
+    sum(terms.values()).backward()
+    assert reached(lifter) == set(critic)
 
 
 def test_losses_follow_their_seed_and_leave_the_input_alone(lifter: Lifter) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from poseterior.lifters.cinn import Cinn
 from poseterior.lifters.coupling_flow import CouplingFlow
 from poseterior.lifters.gaussian import Gaussian
+from poseterior.lifters.glow import Glow
+from poseterior.lifters.mdn import MDN
 from poseterior.lifters.mean_pose import MeanPose
 from poseterior.lifters.simple_baseline import SimpleBaseline
 from poseterior.posterior import Lifter
@@ -11,5 +14,5 @@ from poseterior.posterior import Lifter
 __all__ = ["LIFTERS"]
 
 LIFTERS: dict[str, type[Lifter]] = {
-    lifter.name: lifter for lifter in (CouplingFlow, Gaussian, MeanPose, SimpleBaseline)
+    lifter.name: lifter for lifter in (Cinn, CouplingFlow, Gaussian, Glow, MeanPose, SimpleBaseline, MDN)
 }
