@@ -8,7 +8,7 @@ from html import escape
 from poseterior.report.charts import nice_ticks
 from poseterior.report.curve import perfect, reliability
 from poseterior.report.study_columns import cell_text, column
-from poseterior.report.study_labels import place, spaced
+from poseterior.report.study_labels import nearest, place, spaced
 from poseterior.report.study_rows import KINDS, Row
 from poseterior.report.study_series import Axis, Curve, Dot, Point, Span, axis, axis_name
 from poseterior.report.svg import Plot, drawing, text
@@ -18,7 +18,7 @@ __all__ = [
     "series_legend",
 ]  # fmt: skip
 
-_LETTER, _LINE = 6.9, 15.0  # of the style sheet's 13 px
+_LETTER, _LINE = 7.5, 15.0  # of the style sheet's 13 px
 _ROW, _SERIES = 20.0, 13.0
 _PATHS = {  # a marker around (0, 0)
     "over": "M0 6 L6 -4.6 L-6 -4.6 Z",
@@ -75,9 +75,10 @@ def scatter_chart(points: Sequence[Point], key: str) -> str:
     places = [(plot.x(p.x), plot.y(up.at(p.y))) for p in points]
     sizes = [(_LETTER * len(p.name), _LINE) for p in points]
     frame = (plot.left + 2, plot.top, plot.left + plot.width + 14, plot.top + plot.height)
-    for p, (x, y), box in zip(points, places, place(places, sizes, frame), strict=True):
+    bars = [bar for p in points for bar in _bars(plot, p, up)]
+    for p, (x, y), box in zip(points, places, place(places, sizes, frame, bars), strict=True):
         marks.append(_leader(x, y, box))
-        marks.append(text((box[0] + box[2]) / 2, box[3] - 3.5, p.name, "name", "middle"))
+        marks.append(_name(p.name, x, box))
     for p, (x, y) in zip(points, places, strict=True):
         tip = f"{p.name}: ECE {p.x:.3f}, {axis_name(key)} {cell_text(p.y, of)}"
         marks.append(_marker(x, y, p.kind, p.kind, tip))
@@ -97,9 +98,29 @@ def _whisker(plot: Plot, of: Axis, span: Span, at: float, *, upright: bool = Fal
     return plot.line(level, ends, "span") if upright else plot.line(ends, level, "span")
 
 
+def _bars(plot: Plot, p: Point, up: Axis) -> list[tuple[float, float, float, float]]:
+    """What the point's intervals cover."""
+    x, y, covered = plot.x(p.x), plot.y(up.at(p.y)), []
+    if p.x_span:
+        covered.append((plot.x(p.x_span[0]), y - 2, plot.x(p.x_span[1]), y + 2))
+    if p.y_span and p.y_span[0] > 0:
+        low, high = (plot.y(up.at(end)) for end in p.y_span)
+        covered.append((x - 2, high, x + 2, low))
+    return covered
+
+
+def _name(name: str, x: float, box: tuple[float, float, float, float]) -> str:
+    """The name, set from the side that faces its point."""
+    if box[0] > x:
+        return text(box[0], box[3] - 3.5, name, "name")
+    if box[2] < x:
+        return text(box[2], box[3] - 3.5, name, "name", "end")
+    return text((box[0] + box[2]) / 2, box[3] - 3.5, name, "name", "middle")
+
+
 def _leader(x: float, y: float, box: tuple[float, float, float, float]) -> str:
     """A thin line to a name that stands away from its point."""
-    near = min(max(x, box[0]), box[2]), min(max(y, box[1]), box[3])
+    near = nearest((x, y), box)
     if abs(near[0] - x) < 14 and abs(near[1] - y) < 14:
         return ""
     return f'<path d="M{x:.1f} {y:.1f} L{near[0]:.1f} {near[1]:.1f}" class="leader"/>'
@@ -116,8 +137,8 @@ def curve_chart(curves: Sequence[Curve], key: str) -> str:
     level = spaced([plot.y(up.at(c.values[-1])) for c in curves], _LINE)
     for n, (curve, y) in enumerate(zip(curves, level, strict=True)):
         xs, ys = [across.at(h) for h in curve.hypotheses], [up.at(v) for v in curve.values]
-        css = f"series s{n % 7} {'dashed' if n >= 7 else ''}"
-        marks.append(plot.line(xs, ys, f"{css} path"))
+        css = f"series s{n % 7}"
+        marks.append(plot.line(xs, ys, f"{css} path{' dashed' if n >= 7 else ''}"))
         marks += [
             plot.dot(x, z, f"{css} at", f"{curve.name}, {h:,.0f}: {cell_text(v, column(key))}")
             for x, z, h, v in zip(xs, ys, curve.hypotheses, curve.values, strict=True)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from poseterior.report.numbers import NUMBERS, finite, named
 
-__all__ = ["MAIN", "README", "Column", "cell_text", "column", "heading", "present"]
+__all__ = ["MAIN", "README", "Column", "better", "cell_text", "column", "heading", "present"]
 
 _ARROWS = {"low": "↓", "high": "↑", "near": "→", "": ""}
 
@@ -37,7 +37,7 @@ _UNTRAINED = "Nothing is trained."
 _COLUMNS = {
     c.key: c
     for c in (
-        Column("hypotheses", "Hypotheses", digits=0, better="",
+        Column("hypotheses", "H", digits=0, better="",
                meaning="Hypotheses per pose. The best of more hypotheses is always nearer."),
         Column("poses", "Poses", digits=0, better="", meaning="Poses scored."),
         Column("min_mpjpe_mm", "Best hypothesis", "mm"),
@@ -78,8 +78,8 @@ _COLUMNS = {
 # What the page's first table shows, and what fits into a README.
 MAIN: dict[str, tuple[str, ...]] = {
     "table1": (
-        "min_mpjpe_mm", "min_pa_mpjpe_mm", "mpjpe_mean_mm", "ece_median", "ece_joint_max",
-        "coverage_90", "energy_score_mm", "nll",
+        "hypotheses", "min_mpjpe_mm", "min_pa_mpjpe_mm", "mpjpe_mean_mm", "ece_median",
+        "ece_joint_max", "coverage_90", "energy_score_mm", "nll",
     ),
     "ambiguous": (
         "min_mpjpe_mm", "min_pa_mpjpe_mm", "mpjpe_mean_mm", "pck_150", "pck150", "cps_mm",
@@ -97,7 +97,8 @@ MAIN: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 README: dict[str, tuple[str, ...]] = MAIN | {
     "table1": (
-        "min_mpjpe_mm", "mpjpe_mean_mm", "ece_median", "coverage_90", "energy_score_mm", "nll",
+        "hypotheses", "min_mpjpe_mm", "mpjpe_mean_mm", "ece_median", "coverage_90",
+        "energy_score_mm", "nll",
     ),
 }  # fmt: skip
 
@@ -121,6 +122,12 @@ def heading(of: Column) -> str:
     """
     goal = f"{_ARROWS[of.better]} 90" if of.better == "near" else _ARROWS[of.better]
     return f"{of.heading}{', ' if of.unit else ''}{of.unit} {goal}".strip()
+
+
+def better(key: str) -> str:
+    """Which way is better, in words."""
+    ways = {"low": "lower is better", "high": "higher is better", "near": "90% is right"}
+    return ways.get(column(key).better, "no way is better")
 
 
 def cell_text(value: object, of: Column) -> str:

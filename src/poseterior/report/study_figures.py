@@ -10,7 +10,7 @@ from poseterior.report import study_charts as charts
 from poseterior.report import study_series as series
 from poseterior.report.numbers import finite
 from poseterior.report.parts import chart, missing, section
-from poseterior.report.study_columns import column
+from poseterior.report.study_columns import better, column
 from poseterior.report.study_rows import row_name, study_name, study_rows
 
 __all__ = ["figures", "reliabilities"]
@@ -59,7 +59,7 @@ def _dots(result: Mapping[str, Any]) -> str:
     if not panels:
         return missing("Side by side", "The rows hold no number to draw.")
     drawn = "".join(
-        chart(f"{column(key).heading}, {_better(key)}", column(key).meaning,
+        chart(f"{column(key).heading}, {better(key)}", column(key).meaning,
               charts.dot_chart(dots, key))
         for key, dots in panels.items()
     )  # fmt: skip
@@ -68,11 +68,6 @@ def _dots(result: Mapping[str, Any]) -> str:
     return section(
         "Side by side", words, charts.series_legend(subsets), f'<div class="two">{drawn}</div>'
     )
-
-
-def _better(key: str) -> str:
-    better = column(key).better
-    return {"low": "lower is better", "high": "higher is better"}.get(better, "no way is better")
 
 
 def _diversity(result: Mapping[str, Any]) -> str:
@@ -89,7 +84,7 @@ def _diversity(result: Mapping[str, Any]) -> str:
         chart(name, "", charts.bar_chart({name: values}, "Spread, mm", highest))
         for name, values in joints.items()
     ]
-    bars = f'<h3 class="over">By joint</h3><div class="bars">{"".join(tiles)}</div>'
+    bars = f'<h3 class="over">By joint</h3><div class="two">{"".join(tiles)}</div>'
     rest = _dots(result) if series.dot_panels(result) else ""
     return section("Spread of the hypotheses", *shown, bars if tiles else "") + rest
 

@@ -4,37 +4,69 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-__all__ = ["place", "spaced"]
+__all__ = ["nearest", "place", "spaced"]
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 _SIDES = ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (1, 1), (-1, -1), (-1, 1))
+_ROUNDS = 3
 _DISTANCES = (9.0, 17.0, 27.0, 39.0, 53.0, 70.0, 90.0)
 
 
 def place(
-    points: Sequence[tuple[float, float]], sizes: Sequence[tuple[float, float]], frame: Box
+    points: Sequence[tuple[float, float]],
+    sizes: Sequence[tuple[float, float]],
+    frame: Box,
+    bars: Sequence[Box] = (),
 ) -> list[Box]:
     """A box for the name of each point, beside it, inside the frame and over nothing else.
 
-    The nearest free place of eight sides wins; where none is free, the least covered.
+    The nearest free place of eight sides wins, where no other point is nearer to the name than
+    its own; where there is none, the least bad.
 
     Args:
         points: of the chart, in drawing coordinates (y down).
         sizes: width and height of each name.
         frame: that the names must stay in.
+        bars: what else they must not cover, such as intervals.
     """
     placed: dict[int, Box] = {}
     marks = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
     crowded = sorted(range(len(points)), key=lambda n: -_neighbours(points, n))
-    for n in crowded:
-        others = [*placed.values(), *(mark for m, mark in enumerate(marks) if m != n)]
+    for n in crowded * _ROUNDS:
+        others = [*bars, *(mark for m, mark in enumerate(marks) if m != n)]
+        for m, box in placed.items():
+            if m != n:
+                others += [box, *_leader(points[m], box)]
+        names = [box for m, box in placed.items() if m != n]
         boxes = list(_candidates(points[n], sizes[n]))
         cost = [
-            (sum(_overlap(box, o) for o in others) + _outside(box, frame), k)
-            for k, box in enumerate(boxes)
+            sum(_overlap(box, other) for other in others)
+            + sum(_overlap(piece, name) for piece in _leader(points[n], box) for name in names)
+            + _outside(box, frame)
+            + _misread(box, points, n)
+            for box in boxes
         ]
-        placed[n] = boxes[min(cost)[1]]
+        placed[n] = boxes[cost.index(min(cost))]
     return [placed[n] for n in range(len(points))]
+
+
+def _leader(point: tuple[float, float], box: Box) -> list[Box]:
+    """Small boxes along the line from a point to a name that stands away from it."""
+    (x, y), near = point, nearest(point, box)
+    pieces = int(max(abs(near[0] - x), abs(near[1] - y)) / 4)
+    at = [
+        (x + (near[0] - x) * k / pieces, y + (near[1] - y) * k / pieces) for k in range(2, pieces)
+    ]
+    return [(a - 2, b - 2, a + 2, b + 2) for a, b in at]
+
+
+def nearest(point: tuple[float, float], box: Box) -> tuple[float, float]:
+    """The point of the box nearest to another.
+
+    >>> nearest((0, 5), (2, 0, 9, 10))
+    (2, 5)
+    """
+    return min(max(point[0], box[0]), box[2]), min(max(point[1], box[1]), box[3])
 
 
 def _neighbours(points: Sequence[tuple[float, float]], n: int) -> int:
@@ -55,6 +87,12 @@ def _overlap(a: Box, b: Box) -> float:
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     return width * height if width > 0 and height > 0 else 0.0
+
+
+def _misread(box: Box, points: Sequence[tuple[float, float]], n: int) -> float:
+    """A cost for a name that stands as near to another point as to its own."""
+    gaps = [max(box[0] - x, x - box[2], 0) + max(box[1] - y, y - box[3], 0) for x, y in points]
+    return sum(150.0 for m, gap in enumerate(gaps) if m != n and gap < min(gaps[n] + 5, 16))
 
 
 def _outside(box: Box, frame: Box) -> float:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from poseterior.data.npz_writer import replacing
 from poseterior.report import study_series as series
-from poseterior.report.study_columns import column
-from poseterior.report.study_labels import place, spaced
+from poseterior.report.study_columns import better, column
+from poseterior.report.study_labels import nearest, place, spaced
 from poseterior.report.study_rows import KINDS, study_name
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ _GREY, _DPI = "#8a95a3", 150
 _COLORS = {"over": "#d55e00", "under": "#0072b2", "right": "#009e73", "uneven": "#b07aa1",
            "none": "#5b6673"}  # fmt: skip
 _MARKERS = {"over": "v", "under": "^", "right": "o", "uneven": "D", "none": "s"}
-_SERIES = ("#0072b2", "#d55e00", "#009e73", "#a0527d", "#b58900", "#56b4e9", "#4d5866")
+_SERIES = ("#0072b2", "#d55e00", "#009e73", "#a0527d", "#9a7400", "#332288", "#4d5866")
 _SHAPES = "oDsv"
+_LEADER = {"arrowstyle": "-", "color": "#a9b2bd", "linewidth": 0.7, "shrinkA": 0, "shrinkB": 3}
 _AXES = {"right": "#56b4e9", "down": "#9fb7c8", "depth": "#0b3c5d"}
 
 
@@ -90,14 +91,14 @@ def _scatter(result: Mapping[str, Any]) -> Figure | None:
     seen = {point.kind for points in panels.values() for point in points}
     for axes, (key, points) in zip(grid, panels.items(), strict=True):
         for p in points:
-            bars = {"xerr": _bounds(p.x, p.x_span), "yerr": _bounds(p.y, p.y_span)}
-            axes.errorbar(p.x, p.y, **bars, fmt="none", ecolor=_GREY, elinewidth=0.9, zorder=2)
+            across, up = _bounds(p.x, p.x_span), _bounds(p.y, p.y_span)
+            axes.errorbar(p.x, p.y, up, across, "none", ecolor=_GREY, elinewidth=0.9, zorder=2)
             axes.plot(p.x, p.y, _MARKERS[p.kind], color=_COLORS[p.kind], markersize=8,
                       markeredgecolor="white", zorder=3)  # fmt: skip
-        up = series.axis([p.y for p in points])
+        height = series.axis([p.y for p in points])
         _scale(axes, series.axis([0.0, *(p.x for p in points)], zero=True), "x")
-        _scale(axes, up, "y")
-        name = series.axis_name(key) + " (log)" * up.log
+        _scale(axes, height, "y")
+        name = series.axis_name(key) + " (log)" * height.log
         _clean(axes, column(key).heading, "Calibration error (ECE)", name)
     handles = [
         grid[0].plot([], [], _MARKERS[k], color=_COLORS[k], markersize=8, label=said)[0]
@@ -105,7 +106,9 @@ def _scatter(result: Mapping[str, Any]) -> Figure | None:
         if k in seen
     ]
     if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
+        figure.legend(
+            handles=handles, loc="outside lower center", ncols=len(handles), frameon=False
+        )
     figure.draw_without_rendering()  # the layout decides where the points lie
     for axes, points in zip(grid, panels.values(), strict=True):
         _name(axes, points)
@@ -113,24 +116,39 @@ def _scatter(result: Mapping[str, Any]) -> Figure | None:
 
 
 def _name(axes: Axes, points: Sequence[series.Point]) -> None:
-    """Names beside the points, in units of the chart as on the page (y down)."""
-    unit = axes.get_figure(root=True).dpi / 72 * 0.75  # type: ignore[union-attr]
-    box = axes.get_window_extent()
-    seats = [axes.transData.transform((p.x, p.y)) for p in points]
-    at = [((x - box.x0) / unit, (box.y1 - y) / unit) for x, y in seats]
-    frame = (0.0, 0.0, box.width / unit, box.height / unit)
+    """Names beside the points, placed as on the page: 1 / 96 inch, y down."""
+    box, dots = axes.get_window_extent(), axes.figure.dpi / 96
+
+    def seat(x: float, y: float) -> tuple[float, float]:
+        across, up = axes.transData.transform((x, y))
+        return (across - box.x0) / dots, (box.y1 - up) / dots
+
+    at = [seat(p.x, p.y) for p in points]
+    frame = (0.0, 0.0, box.width / dots, box.height / dots)
     sizes = [(6.6 * len(p.name) + 2, 14.0) for p in points]
-    for p, (x, y), (left, top, right, bottom) in zip(
-        points, at, place(at, sizes, frame), strict=True
-    ):
-        near = min(max(x, left), right), min(max(y, top), bottom)
+    boxes = place(at, sizes, frame, [bar for p in points for bar in _covered(p, seat)])
+    for p, (x, y), where in zip(points, at, boxes, strict=True):
+        near = nearest((x, y), where)
         far = abs(near[0] - x) >= 14 or abs(near[1] - y) >= 14
+        shift = (where[0] + where[2]) / 2 - x, y - (where[1] + where[3]) / 2
         axes.annotate(
-            _literal(p.name), (p.x, p.y), fontsize=8.2, ha="center", va="center", zorder=4,
-            xytext=(((left + right) / 2 - x) * 0.75, (y - (top + bottom) / 2) * 0.75),
-            textcoords="offset points",
-            arrowprops={"arrowstyle": "-", "color": "#a9b2bd", "linewidth": 0.7} if far else None,
+            _literal(p.name), (p.x, p.y), (0.75 * shift[0], 0.75 * shift[1]), fontsize=8.2,
+            ha="center", va="center", zorder=4, textcoords="offset points",
+            arrowprops=_LEADER if far else None,
         )  # fmt: skip
+
+
+def _covered(
+    point: series.Point, seat: Callable[[float, float], tuple[float, float]]
+) -> Iterator[tuple[float, float, float, float]]:
+    """What the point's intervals cover."""
+    x, y = seat(point.x, point.y)
+    if point.x_span is not None:
+        left, right = (seat(end, point.y)[0] for end in point.x_span)
+        yield left, y - 2, right, y + 2
+    if point.y_span is not None:
+        low, high = (seat(point.x, end)[1] for end in point.y_span)
+        yield x - 2, high, x + 2, low
 
 
 def _curves(result: Mapping[str, Any]) -> Figure | None:
@@ -161,7 +179,7 @@ def _name_ends(axes: Axes, curves: Sequence[series.Curve], up: series.Axis) -> N
             _literal(curve.name), (curve.hypotheses[-1], curve.values[-1]), (1.03, height),
             textcoords="axes fraction", va="center", fontsize=8.5,
             color=_SERIES[n % len(_SERIES)],
-            arrowprops={"arrowstyle": "-", "color": "#a9b2bd", "linewidth": 0.7},
+            arrowprops=_LEADER,
         )  # fmt: skip
 
 
@@ -183,8 +201,7 @@ def _dots(result: Mapping[str, Any]) -> Figure | None:
             )  # fmt: skip
         labels = [_literal(name) for name in names] if axes is grid[0] else [""] * len(names)
         axes.set(yticks=range(len(names)), yticklabels=labels, ylim=(len(names) - 0.5, -0.5))
-        arrow = {"low": " ←", "high": " →"}.get(column(key).better, "")
-        _clean(axes, column(key).heading, series.axis_name(key) + arrow, "")
+        _clean(axes, column(key).heading, f"{series.axis_name(key)}\n{better(key)}", "")
     if len(subsets) > 1:
         handles = [
             grid[0].plot([], [], _SHAPES[n % 4], color=_SERIES[n % 4], label=_literal(subset))[0]
@@ -207,6 +224,8 @@ def _diversity(result: Mapping[str, Any]) -> Figure | None:
         axes.set_ylim(len(values) - 0.4, -0.6)
         axes.set_xlim(0, 1.08 * max(v for at in joints.values() for v in at.values()) or 1.0)
         _clean(axes, name, "Spread, mm", "")
+        if name != next(iter(joints)):
+            axes.set_yticklabels([])
     return figure
 
 

@@ -88,8 +88,9 @@ def why_absent(row: Row, key: str) -> str:
 def best_rows(rows: Sequence[Row], of: Column) -> set[int]:
     """Rows whose number is best beyond doubt: its interval meets no other row's.
 
-    Rows compete within a subset, and for the best hypothesis with as many hypotheses. A number
-    without interval counts as exact, to the digits shown. Nobody is best where no way is better.
+    Rows compete within a subset, and for the best hypothesis only at the same number of
+    hypotheses, and only where at least a third of the subset takes part. A number without
+    interval counts as exact, to the digits shown. Nobody is best where no way is better.
     """
     if of.better not in ("low", "high"):
         return set()
@@ -102,7 +103,10 @@ def _contests(rows: Sequence[Row], of: Column) -> Iterator[list[int]]:
         count = row.get("hypotheses") if of.key.startswith("min_") else None
         if finite(row.get(of.key)) is not None:
             groups.setdefault((str(row.get("subset")), str(count)), []).append(n)
-    return (group for group in groups.values() if len(group) > 1)
+    for (subset, _), group in groups.items():
+        whole = sum(str(row.get("subset")) == subset for row in rows)
+        if len(group) > 1 and 3 * len(group) >= whole:
+            yield group
 
 
 def _winner(rows: Sequence[Row], group: list[int], of: Column) -> int | None:

@@ -88,7 +88,7 @@ def axis(values: Sequence[float], *, log: bool | None = None, zero: bool = False
         return Axis(0.0, top, nice_ticks(top), False)
     air = 0.12 * (high - low) or 0.1 * abs(high) or 1.0
     low, high = low - air, high + air
-    step = nice_ticks(high - low)[-1:] and nice_ticks(high - low)[1]
+    step = nice_ticks(high - low)[1]
     first = math.ceil(low / step)
     ticks = [round(k * step, 10) for k in range(first, math.floor(high / step) + 1)]
     return Axis(low, high, ticks, False)
@@ -99,7 +99,7 @@ def _log_ticks(low: float, high: float) -> list[float]:
     wide = high / low > 50
     steps = (1,) if wide else (1, 2, 5) if high / low > 12 else (1, 1.5, 2, 3, 4, 5, 6, 8)
     ticks = [round(step * 10.0**decade, 10) for decade in decades for step in steps]
-    return [tick for tick in ticks if low <= tick <= high]
+    return [tick for tick in ticks if low <= tick <= high / 1.04]  # the axis name needs air
 
 
 def scatter_panels(result: Mapping[str, Any]) -> dict[str, list[Point]]:

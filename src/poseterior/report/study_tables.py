@@ -19,6 +19,7 @@ from poseterior.report.study_columns import (
     heading,
     present,
 )  # fmt: skip
+from poseterior.report.study_pivot import counts_shown, has_counts, pivot
 from poseterior.report.study_rows import (
     Row,
     best_rows,
@@ -95,8 +96,14 @@ def markdown_table(result: Mapping[str, Any], columns: Iterable[str] | None = No
         ValueError: for a row without `method`.
     """
     rows, name = study_rows(result), study_name(result)
+    if columns is None and has_counts(result):
+        pivoted, counts = pivot(rows, "min_mpjpe_mm")
+        return _markdown(pivoted, counts_shown(counts))
     default = README.get(name, tuple(c.key for c in main_columns(result)))
-    shown = present(rows, default if columns is None else columns)
+    return _markdown(rows, present(rows, default if columns is None else columns))
+
+
+def _markdown(rows: Sequence[Row], shown: Sequence[Column]) -> str:
     words = _word_columns(rows)
     best = {c.key: best_rows(rows, c) for c in shown}
     lines = [[*words.values(), *map(_markdown_heading, shown)]]
@@ -150,19 +157,18 @@ def _verdict(row: Row) -> str:
     return str(row.get("verdict") or "–")
 
 
-def html_table(result: Mapping[str, Any], columns: Sequence[Column], *, verdict: bool) -> str:
+def html_table(rows: Sequence[Row], columns: Sequence[Column], *, verdict: bool = False) -> str:
     """The table of those numbers, intervals below them, in a box that scrolls sideways."""
-    rows = study_rows(result)
     words = _word_columns(rows)
     verdict = verdict and any(row.get("verdict") for row in rows)
     best = {c.key: best_rows(rows, c) for c in columns}
-    head = [f'<th scope="col">{escape(said)}</th>' for said in words.values()]
+    head = [f'<th scope="col" class="word">{escape(said)}</th>' for said in words.values()]
     head += [_html_heading(of) for of in columns]
     head += ['<th scope="col" class="verdict">Verdict</th>'] * verdict
     body = []
     for n, row in enumerate(rows):
         name, *others = words
-        cells = [f'<th scope="row">{escape(_word(row, name))}</th>']
+        cells = [f'<th scope="row">{_breakable(_word(row, name))}</th>']
         cells += [f'<td class="word">{escape(_word(row, key))}</td>' for key in others]
         cells += [_html_cell(row, of, n in best[of.key]) for of in columns]
         cells += [f'<td class="verdict">{escape(_verdict(row))}</td>'] * verdict
@@ -177,8 +183,13 @@ def html_table(result: Mapping[str, Any], columns: Sequence[Column], *, verdict:
 def _html_heading(of: Column) -> str:
     said = f' title="{escape(of.meaning)}"' if of.meaning else ""
     name, arrow = re.fullmatch(r"(.*?)( [↓↑→].*)?", heading(of)).groups()  # type: ignore[union-attr]
-    better = f" <b>{escape(arrow.strip())}</b>" if arrow else ""
+    better = f"&nbsp;<b>{escape(arrow.strip())}</b>" if arrow else ""
     return f'<th scope="col"{said}>{escape(name)}{better}</th>'
+
+
+def _breakable(name: str) -> str:
+    """A name that a narrow column may break after its underscores, not within a word."""
+    return escape(name).replace("_", "_<wbr>")
 
 
 def _html_cell(row: Row, of: Column, best: bool) -> str:
