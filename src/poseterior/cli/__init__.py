@@ -12,6 +12,7 @@ from poseterior.cli.info import Info
 from poseterior.cli.lift import Lift
 from poseterior.cli.outcome import run_to_exit_code
 from poseterior.cli.score import Score
+from poseterior.cli.study import StudyCommand
 from poseterior.cli.train import Train
 
 __all__ = ["COMMANDS", "main", "parse"]
@@ -22,6 +23,7 @@ COMMANDS: dict[str, Any] = {
     "score": Score,
     "train": Train,
     "evaluate": Evaluate,
+    "study": StudyCommand,
     "data": CheckData,
     "info": Info,
 }

@@ -1,0 +1,88 @@
+"""`poseterior study`: a paper's comparison, trained and scored under one protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from poseterior.cli.options import MOST, Count, Name, Root, check_draws, check_range, known
+from poseterior.errors import require
+
+__all__ = ["StudyCommand"]
+
+_MOST_SEED = (1 << 24) - 1
+
+
+@dataclass(frozen=True)
+class StudyCommand:
+    """Train and score the rows of a study; stop it any time, run it again to go on."""
+
+    study: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
+    """table1, ambiguous, ablation, samples or diversity."""
+    out: Path
+    """Folder of rows, checkpoints and results; studies in one folder share their trainings."""
+    data: Literal["cmu"] = "cmu"
+    """The data set."""
+    root: Root = None
+    preset: Literal["small", "paper"] = "small"
+    """Sizes and recipes: small for a computer without a GPU, paper for the published ones."""
+    only: Name = None
+    """The one row to run."""
+    budget: Annotated[float, tyro.conf.arg(metavar="FACTOR")] = 1.0
+    """Factor on the steps of every training."""
+    hypotheses: Count = 200
+    """Poses to draw for each observation."""
+    every: Count = 4
+    """Score every so many of the test observations."""
+    seed: Count = 0
+    """Seed of weights, batches and draws."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where to train."""
+
+    def run(self) -> None:
+        """Run what is left, write the results and print the table."""
+        self._check()
+        from poseterior.cli.console import progress
+        from poseterior.cli.training_job import told
+        from poseterior.report.study_page import write_study
+        from poseterior.report.study_tables import markdown_table
+        from poseterior.studies import STUDIES
+        from poseterior.studies.study import Scoring, run_study
+        from poseterior.studies.study_data import cmu_study_data
+        from poseterior.studies.workshop import Workshop
+
+        study = STUDIES[known("study", self.study, STUDIES)]
+        if self.only is not None:
+            known("--only", self.only, [row.name for row in study.rows])
+        data = cmu_study_data(self.root)
+        with told(), progress() as display:
+            workshop = Workshop(
+                data, self.out, self.preset, self.budget, self.seed, self.device, display
+            )
+            result = run_study(
+                study, workshop, Scoring(self.hypotheses, self.every, self.seed), self.only,
+                _announced(display),
+            )  # fmt: skip
+        files = write_study(result, self.out)
+        print(markdown_table(result), *result["notes"], sep="\n")
+        print("written:", ", ".join(str(path) for path in files))
+        if result["missing"]:
+            print("rows still to run:", ", ".join(result["missing"]))
+
+    def _check(self) -> None:
+        check_draws(self.hypotheses, self.seed)
+        check_range(0, _MOST_SEED, seed=self.seed)
+        check_range(1, MOST, every=self.every)
+        require(0 < self.budget < 1e6, "--budget", "", expected="above 0", found=self.budget)
+        import torch
+
+        there = self.device == "cpu" or torch.cuda.is_available()
+        require(there, "--device", "", expected="cpu, for no GPU is found", found=self.device)
+
+
+def _announced(display: Any) -> Any:
+    """Say on the console which row begins."""
+    return lambda name, number, count: display.console.print(f"{name} ({number + 1} of {count})")
