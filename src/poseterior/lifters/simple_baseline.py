@@ -15,7 +15,7 @@ from poseterior.lifters.conditioning import condition, feature_count
 from poseterior.posterior import Lifter, drop_root, insert_root
 from poseterior.posteriors import PointPosterior
 
-__all__ = ["SimpleBaseline", "SimpleBaselineConfig"]
+__all__ = ["Backbone", "MaxNormLinear", "SimpleBaseline", "SimpleBaselineConfig"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class SimpleBaselineConfig:
     max_norm: float = 1.0
 
 
-class _Linear(nn.Linear):
+class MaxNormLinear(nn.Linear):
     """A linear layer whose weight matrix is scaled down to a Frobenius norm of `max_norm`."""
 
     def __init__(self, features: int, width: int, max_norm: float) -> None:
@@ -44,14 +44,33 @@ class _Linear(nn.Linear):
 
 def _layer(features: int, config: SimpleBaselineConfig) -> nn.Sequential:
     return nn.Sequential(
-        _Linear(features, config.width, config.max_norm),
+        MaxNormLinear(features, config.width, config.max_norm),
         nn.BatchNorm1d(config.width),
         nn.ReLU(),
         nn.Dropout(config.dropout),
     )
 
 
-class SimpleBaseline(Lifter):
+class Backbone(nn.Module):
+    """The network up to its last layer, which other methods build on too."""
+
+    def __init__(self, features: int, config: SimpleBaselineConfig) -> None:
+        super().__init__()
+        c = config
+        self.first = _layer(features, c)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(_layer(c.width, c), _layer(c.width, c)) for _ in range(c.residual_blocks)
+        )
+
+    def hidden(self, features: Tensor) -> Tensor:
+        """(B, features) -> (B, width)."""
+        hidden = self.first(features)
+        for block in self.blocks:
+            hidden = hidden + block(hidden)
+        return hidden
+
+
+class SimpleBaseline(Backbone, Lifter):
     """One pose per observation, trained by the squared error of its coordinates."""
 
     name = "simple_baseline"
@@ -64,22 +83,16 @@ class SimpleBaseline(Lifter):
     def __init__(
         self, config: SimpleBaselineConfig | None = None, skeleton: Skeleton = H36M_17
     ) -> None:
-        super().__init__()
-        self.config, self.skeleton = config or SimpleBaselineConfig(), skeleton
-        c = self.config
-        self.first = _layer(feature_count(len(skeleton)), c)
-        self.blocks = nn.ModuleList(
-            nn.Sequential(_layer(c.width, c), _layer(c.width, c)) for _ in range(c.residual_blocks)
-        )
-        self.last = _Linear(c.width, 3 * (len(skeleton) - 1), c.max_norm)
+        c = config or SimpleBaselineConfig()
+        super().__init__(feature_count(len(skeleton)), c)
+        self.config, self.skeleton = c, skeleton
+        self.last = MaxNormLinear(c.width, 3 * (len(skeleton) - 1), c.max_norm)
 
     def pose(self, keypoints: Keypoints) -> Tensor:
         """The estimate (B, J, 3), metres, camera axes, with gradient."""
         conditions = condition(keypoints, self.skeleton)
-        hidden = self.first(conditions.features)
-        for block in self.blocks:
-            hidden = hidden + block(hidden)
-        return conditions.to_camera(insert_root(self.last(hidden).float(), self.skeleton))
+        free = self.last(self.hidden(conditions.features))
+        return conditions.to_camera(insert_root(free.float(), self.skeleton))
 
     def forward(self, keypoints: Keypoints) -> PointPosterior:
         """All mass at the estimate."""

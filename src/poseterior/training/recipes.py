@@ -31,8 +31,32 @@ _MOMENTS = FitConfig(
     steps=3000, optimiser="adam", learning_rate=1e-2, weight_decay=0.0, final_fraction=0.001,
     ema=0.999, validate_every=0, save_every=2000, log_every=100,
 )  # fmt: skip
+# Likelihood of mixtures over the networks of `simple_baseline` and `semgcn`, on two CPU cores.
+_MIXTURE = FitConfig(
+    steps=12_000, optimiser="adam", weight_decay=0.0, warmup_steps=100, final_fraction=0.001,
+    clip_norm=50.0, validate_every=0, save_every=2000, log_every=100,
+)  # fmt: skip
+# Li and Lee 2019: as Martinez et al.
+_MDN = FitConfig(
+    steps=4_875_000, batch_size=64, optimiser="adam", weight_decay=0.0,
+    schedule="exponential", decay_by=0.96, decay_every=100_000,
+)  # fmt: skip
+
+# Wehrbein et al. 2021: 155 epochs, 150 at 1e-4. The paper does not say how many updates an
+# epoch has nor how often the critic is trained: their code has 482, and five of the critic.
+_CINN = FitConfig(
+    steps=155 * 482, batch_size=64, optimiser="adam", learning_rate=1e-4, betas=(0.5, 0.9),
+    weight_decay=0.0, schedule="step", decay_at=(150 / 155,), decay_by=0.5, clip_value=15.0,
+    critic_steps=5,
+)  # fmt: skip
+_SMALL_CINN = FitConfig(
+    steps=6000, batch_size=256, optimiser="adam", learning_rate=1e-3, betas=(0.5, 0.9),
+    weight_decay=0.0, warmup_steps=100, clip_value=15.0, clip_norm=10.0, ema=0.999,
+    critic_learning_rate=3e-4, validate_every=0, save_every=2000, log_every=100,
+)  # fmt: skip
 
 RECIPES: dict[str, dict[str, FitConfig]] = {
+    "cinn": {"small": _SMALL_CINN, "paper": _CINN},
     "coupling_flow": {"small": _FLOW, "paper": _FLOW},
     "simple_baseline": {
         "small": _BASELINE,
@@ -43,6 +67,7 @@ RECIPES: dict[str, dict[str, FitConfig]] = {
     },
     "gaussian": dict.fromkeys(("small", "paper", "small_minmpjpe", "paper_minmpjpe"), _SIGMA),
     "mean_pose": {"small": _MOMENTS, "paper": _MOMENTS},
+    "mdn": {"small": _MIXTURE, "small_means": _MIXTURE, "paper": _MDN, "paper_means": _MDN},
 }  # fmt: skip
 
 
