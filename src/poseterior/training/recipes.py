@@ -54,6 +54,18 @@ _SMALL_CINN = FitConfig(
     weight_decay=0.0, warmup_steps=100, clip_value=15.0, clip_norm=10.0, ema=0.999,
     critic_learning_rate=3e-4, validate_every=0, save_every=2000, log_every=100,
 )  # fmt: skip
+# Likelihood of a graph flow on two CPU cores: float32, for its products are small.
+_CGNF = FitConfig(
+    steps=8000, batch_size=128, warmup_steps=200, final_fraction=0.001, clip_norm=1.0,
+    ema=0.999, validate_every=0, save_every=2000, log_every=100,
+)  # fmt: skip
+# The authors' code: Adam 1e-3, batch 200, 200 epochs, gradients clipped to norm 1, the rate a
+# tenth on a plateau (here: at three quarters of 200 epochs of 1.56 million frames; the number of
+# frames is not told).
+_CGNF_PAPER = FitConfig(
+    steps=1_560_000, batch_size=200, optimiser="adam", weight_decay=0.0, schedule="step",
+    decay_at=(0.75,), clip_norm=1.0,
+)  # fmt: skip
 
 RECIPES: dict[str, dict[str, FitConfig]] = {
     "cinn": {"small": _SMALL_CINN, "paper": _CINN},
@@ -66,6 +78,7 @@ RECIPES: dict[str, dict[str, FitConfig]] = {
         ),
     },
     "gaussian": dict.fromkeys(("small", "paper", "small_minmpjpe", "paper_minmpjpe"), _SIGMA),
+    "cgnf": {"small": _CGNF, "paper": _CGNF_PAPER},
     "mean_pose": {"small": _MOMENTS, "paper": _MOMENTS},
     "mdn": {"small": _MIXTURE, "small_means": _MIXTURE, "paper": _MDN, "paper_means": _MDN},
 }  # fmt: skip
