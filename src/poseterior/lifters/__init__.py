@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from poseterior.lifters.cgnf import CGNF
-from poseterior.lifters.cgnf import CGNF
 from poseterior.lifters.cinn import Cinn
 from poseterior.lifters.coupling_flow import CouplingFlow
 from poseterior.lifters.gaussian import Gaussian
@@ -16,5 +15,6 @@ from poseterior.posterior import Lifter
 __all__ = ["LIFTERS"]
 
 LIFTERS: dict[str, type[Lifter]] = {
-    lifter.name: lifter for lifter in (CGNF, CGNF, Cinn, CouplingFlow, Gaussian, Glow, MeanPose, SimpleBaseline, MDN)
+    lifter.name: lifter
+    for lifter in (CGNF, Cinn, CouplingFlow, Gaussian, Glow, MeanPose, SimpleBaseline, MDN)
 }
