@@ -59,12 +59,12 @@ def _notes(rows: Rows) -> Sequence[str]:
     said = []
     if {"gaussian_minmpjpe", "gaussian_nll"} <= by.keys():
         best, nll = by["gaussian_minmpjpe"], by["gaussian_nll"]
+        times = best["ece_median"] / nll["ece_median"]
         said.append(
             "One sigma for all observations is a poor model of errors that vary from frame to "
             f"frame: even by NLL its ECE is {nll['ece_median']:.2f}; trained by minMPJPE it is "
-            f"{best['ece_median']:.2f}, {best['ece_median'] / nll['ece_median']:.1f} times as much, "
-            f"for a min MPJPE of {best['min_mpjpe_mm']:.1f} instead of "
-            f"{nll['min_mpjpe_mm']:.1f} mm."
+            f"{best['ece_median']:.2f}, {times:.1f} times as much, for a min MPJPE of "
+            f"{best['min_mpjpe_mm']:.1f} instead of {nll['min_mpjpe_mm']:.1f} mm."
         )
     if "glow" in by:
         said.append(
