@@ -44,7 +44,9 @@ _SHOWN_POSES, _SHOWN_HYPOTHESES = 3, 10
 @torch.no_grad()
 def diversity(lifter: Lifter, source: MemorySource, scoring: Scoring) -> dict[str, Any]:
     """Numbers of a lifter's hypotheses for all poses of a source with targets, root left out."""
-    skeleton, sums, blocks = lifter.skeleton, {}, []
+    skeleton = lifter.skeleton
+    sums: dict[str, Tensor] = {}
+    blocks = []
     assert source.target is not None
     free = list(skeleton.free)
     for start in range(0, source.rows, _BLOCK):
@@ -59,7 +61,7 @@ def diversity(lifter: Lifter, source: MemorySource, scoring: Scoring) -> dict[st
             "asymmetry": asymmetry(hypotheses, skeleton).mean(0).sum(),
         }
         for key, value in values.items():
-            sums[key] = sums.get(key, 0.0) + value.double()
+            sums[key] = value.double() + sums.get(key, 0.0)
         fitted = fitted_covariance(condition(keypoints, skeleton))
         blocks.append((image_covariance(hypotheses)[:, free], fitted[:, free]))
     found, wanted = (torch.cat(each) for each in zip(*blocks, strict=True))
@@ -70,11 +72,11 @@ def diversity(lifter: Lifter, source: MemorySource, scoring: Scoring) -> dict[st
 def _named(means: dict[str, Tensor], joints: tuple[str, ...], free: list[int]) -> dict[str, Any]:
     axes = means["spread"][free].mean(0)
     return {
-        **{f"spread_{axis}_mm": mm(value.item()) for axis, value in zip("xyz", axes, strict=True)},
+        **{f"spread_{axis}_mm": mm(float(value)) for axis, value in zip("xyz", axes, strict=True)},
         "spread_by_joint_mm": {
-            joints[joint]: mm(means["spread"][joint].mean().item()) for joint in free
+            joints[joint]: mm(float(means["spread"][joint].mean())) for joint in free
         },
-        "worst_pa_mpjpe_mm": mm(means["worst"].item()),
+        "worst_pa_mpjpe_mm": mm(float(means["worst"])),
         "bone_length_deviation": means["bones"].item(),
         "bone_asymmetry": means["asymmetry"].item(),
     }

@@ -39,7 +39,7 @@ Draw = Callable[[Keypoints, torch.Generator], Tensor]
 def least_errors(
     source: MemorySource, draw: Draw, counts: tuple[int, ...], seed: int
 ) -> Iterator[dict[str, float]]:
-    """min MPJPE and min PA-MPJPE, mm, of the first n hypotheses of each pose, n in `counts`."""
+    """Min MPJPE and min PA-MPJPE, mm, of the first n hypotheses of each pose, n in `counts`."""
     totals = torch.zeros(2, len(counts), dtype=torch.float64)
     assert source.target is not None
     index = torch.tensor(counts) - 1

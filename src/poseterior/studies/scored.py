@@ -46,17 +46,18 @@ def verdict(result: dict[str, Any]) -> str:
     covered, interval = result.get("coverage_90"), result.get("coverage_90_interval")
     if covered is None:
         return "one pose, no spread"
-    if interval is None:
+    if interval is None and covered not in (0.0, 1.0):
         return "not known: too few clips"
+    low, high = interval or (covered, covered)  # all or none: every resample says the same
     perfect = (result.get("reliability") or {}).get("perfect")
     wanted = 0.9
     if perfect:
         at = min(range(len(perfect["observed"])),
                  key=lambda k: abs(result["reliability"]["levels"][k] - 0.9))  # fmt: skip
         wanted = perfect["observed"][at]
-    if interval[1] < min(wanted, 0.9):
+    if high < min(wanted, 0.9):
         return "overconfident"
-    if interval[0] > max(wanted, 0.9):
+    if low > max(wanted, 0.9):
         return "underconfident"
     return "covers as it says at 90 %"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from poseterior.posterior import Lifter
@@ -45,10 +45,26 @@ class Method:
         return [{"method": self.name, **row, **about}]
 
 
+def _means(lifter: Any) -> Lifter:
+    """A mixture's kernel means as its hypotheses, as Li and Lee evaluate."""
+    lifter.config = replace(lifter.config, hypotheses="means")
+    return lifter
+
+
 METHODS = (
+    Method("mean_pose", "mean_pose"),
     Method("simple_baseline", "simple_baseline"),
+    Method("semgcn", "semgcn"),
     Method("gaussian_minmpjpe", "gaussian", "_minmpjpe"),
     Method("gaussian_nll", "gaussian"),
+    Method("cvae", "cvae"),
+    Method("mdn_means", "mdn", read=_means),
+    Method("mdn_samples", "mdn"),
+    Method("graph_mdn", "graph_mdn"),
+    Method("heatmap_noise", "heatmap_noise"),
+    Method("cinn", "cinn"),
+    Method("glow", "glow"),
+    Method("cgnf", "cgnf"),
     Method("coupling_flow", "coupling_flow"),
 )
 
