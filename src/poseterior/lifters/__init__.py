@@ -6,7 +6,6 @@ from poseterior.lifters.cgnf import CGNF
 from poseterior.lifters.cinn import Cinn
 from poseterior.lifters.coupling_flow import CouplingFlow
 from poseterior.lifters.cvae import CVAE
-from poseterior.lifters.cvae import CVAE
 from poseterior.lifters.gaussian import Gaussian
 from poseterior.lifters.glow import Glow
 from poseterior.lifters.graph_mdn import GraphMDN
@@ -24,7 +23,6 @@ LIFTERS: dict[str, type[Lifter]] = {
         CGNF,
         Cinn,
         CouplingFlow,
-        CVAE,
         CVAE,
         Gaussian,
         Glow,

@@ -94,35 +94,6 @@ _SMALL_CVAE = FitConfig(
     steps=9000, batch_size=192, weight_decay=1e-2, warmup_steps=100, final_fraction=0.001,
     clip_norm=50.0, ema=0.999, validate_every=0, save_every=2000, log_every=100,
 )  # fmt: skip
-# Kolotouros et al. 2021: 300 thousand steps at 1e-4, no decay of the rate told of.
-_GLOW_PAPER = FitConfig(
-    steps=300_000, batch_size=64, optimiser="adam", learning_rate=1e-4, weight_decay=0.0,
-    schedule="constant",
-)  # fmt: skip
-# The same losses on two CPU cores.
-_GLOW = FitConfig(
-    steps=6000, batch_size=128, optimiser="adam", weight_decay=0.0, warmup_steps=200,
-    final_fraction=0.001, clip_norm=50.0, ema=0.999, validate_every=0, save_every=2000,
-    log_every=100,
-)  # fmt: skip
-# Sharma et al. 2019, their code: 200 epochs of 1.56 million frames.
-_CVAE = FitConfig(
-    steps=1_219_000, optimiser="adam", learning_rate=2.5e-4, weight_decay=0.0, clip_norm=1.0,
-    schedule="exponential", decay_by=0.96, decay_every=100_000,
-)  # fmt: skip
-_SMALL_CVAE = FitConfig(
-    steps=9000, batch_size=192, weight_decay=1e-2, warmup_steps=100, final_fraction=0.001,
-    clip_norm=50.0, ema=0.999, validate_every=0, save_every=2000, log_every=100,
-)  # fmt: skip
-# Sharma et al. 2019, their code: 200 epochs of 1.56 million frames.
-_CVAE = FitConfig(
-    steps=1_219_000, optimiser="adam", learning_rate=2.5e-4, weight_decay=0.0, clip_norm=1.0,
-    schedule="exponential", decay_by=0.96, decay_every=100_000,
-)  # fmt: skip
-_SMALL_CVAE = FitConfig(
-    steps=9000, batch_size=192, weight_decay=1e-2, warmup_steps=100, final_fraction=0.001,
-    clip_norm=50.0, ema=0.999, validate_every=0, save_every=2000, log_every=100,
-)  # fmt: skip
 
 RECIPES: dict[str, dict[str, FitConfig]] = {
     "cinn": {"small": _SMALL_CINN, "paper": _CINN},
@@ -135,12 +106,8 @@ RECIPES: dict[str, dict[str, FitConfig]] = {
         ),
     },
     "glow": {"small": _GLOW, "paper": _GLOW_PAPER},
-    "glow": {"small": _GLOW, "paper": _GLOW_PAPER},
     "gaussian": dict.fromkeys(("small", "paper", "small_minmpjpe", "paper_minmpjpe"), _SIGMA),
     "cgnf": {"small": _CGNF, "paper": _CGNF_PAPER},
-    "cvae": {
-        "small": _SMALL_CVAE, "small_ordinal": _SMALL_CVAE, "paper": _CVAE, "paper_ordinal": _CVAE,
-    },
     "cvae": {
         "small": _SMALL_CVAE, "small_ordinal": _SMALL_CVAE, "paper": _CVAE, "paper_ordinal": _CVAE,
     },
