@@ -71,7 +71,10 @@ _COLUMNS = {
         Column("parameters", "Parameters", "M", 2, "", "Learned numbers, in millions.",
                "Nothing is learned.", 1e-6),
         Column("train_s", "Training", "s", 0, "", "Time of training.", _UNTRAINED),
-        Column("sample_s", "Sampling", "s", 1, "", "Time of sampling all poses."),
+        Column("sample_s", "Sampling", "s", 2, "",
+               "Time to lift 64 observations and draw their hypotheses."),
+        Column("steps", "Steps", "", 0, "", "Steps of training.", _UNTRAINED),
+        Column("invalid", "Not scored", "poses", 0, ""),
     )
 }  # fmt: skip
 
@@ -98,7 +101,7 @@ MAIN: dict[str, tuple[str, ...]] = {
 README: dict[str, tuple[str, ...]] = MAIN | {
     "table1": (
         "hypotheses", "min_mpjpe_mm", "mpjpe_mean_mm", "ece_median", "coverage_90",
-        "energy_score_mm", "nll",
+        "energy_score_mm", "nll", "verdict",
     ),
 }  # fmt: skip
 

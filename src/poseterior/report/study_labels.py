@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 __all__ = ["nearest", "place", "spaced"]
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -33,15 +35,13 @@ def place(
     marks = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
     crowded = sorted(range(len(points)), key=lambda n: -_neighbours(points, n))
     for n in crowded * _ROUNDS:
-        others = [*bars, *(mark for m, mark in enumerate(marks) if m != n)]
-        for m, box in placed.items():
-            if m != n:
-                others += [box, *_leader(points[m], box)]
         names = [box for m, box in placed.items() if m != n]
+        solid = [*names, *(mark for m, mark in enumerate(marks) if m != n)]
+        lines = [piece for m, box in placed.items() if m != n for piece in _leader(points[m], box)]
         boxes = list(_candidates(points[n], sizes[n]))
         cost = [
-            sum(_overlap(box, other) for other in others)
-            + sum(_overlap(piece, name) for piece in _leader(points[n], box) for name in names)
+            _covers([box], [*solid, *bars, *lines])
+            + _covers(_leader(points[n], box), solid)
             + _outside(box, frame)
             + _misread(box, points, n)
             for box in boxes
@@ -83,21 +83,25 @@ def _candidates(point: tuple[float, float], size: tuple[float, float]) -> Iterat
             yield left, top, left + width, top + height
 
 
-def _overlap(a: Box, b: Box) -> float:
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    return width * height if width > 0 and height > 0 else 0.0
-
-
 def _misread(box: Box, points: Sequence[tuple[float, float]], n: int) -> float:
     """A cost for a name that stands as near to another point as to its own."""
     gaps = [max(box[0] - x, x - box[2], 0) + max(box[1] - y, y - box[3], 0) for x, y in points]
     return sum(150.0 for m, gap in enumerate(gaps) if m != n and gap < min(gaps[n] + 5, 16))
 
 
+def _covers(boxes: Sequence[Box], others: Sequence[Box]) -> float:
+    """The area that the boxes share with the others."""
+    if not boxes or not others:
+        return 0.0
+    a, b = np.array(boxes)[:, None], np.array(others)
+    size = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    return float(size.clip(min=0.0).prod(-1).sum())
+
+
 def _outside(box: Box, frame: Box) -> float:
+    """A cost for the part that stands outside the frame."""
     area = (box[2] - box[0]) * (box[3] - box[1])
-    return 4 * (area - _overlap(box, frame)) if area > _overlap(box, frame) + 1e-6 else 0.0
+    return 4 * max(area - _covers([box], [frame]) - 1e-6, 0.0)
 
 
 def spaced(wanted: Sequence[float], gap: float) -> list[float]:

@@ -12,7 +12,7 @@ from typing import Any
 from poseterior.data.npz_writer import make_folder, replacing
 from poseterior.report import study_tables as tables
 from poseterior.report.parts import section
-from poseterior.report.study_columns import column
+from poseterior.report.study_columns import README, column
 from poseterior.report.study_figures import figures, reliabilities
 from poseterior.report.study_pivot import has_counts, pivot
 from poseterior.report.study_plots import write_study_plot
@@ -35,7 +35,8 @@ def write_study(result: Mapping[str, Any], out: Path) -> list[Path]:
     Args:
         result: "study" (the NAME), "rows" [{"method", numbers..., "intervals" {key: [low, high]},
             "reliability" as `score --json` has it, "reasons" {key: why it is null}}], and, if
-            known, "title", "notes" [str], "columns" [key] of the main table, "provenance".
+            known, "title", "notes" [str], "missing" [names of rows still to run], "columns" [keys of
+            the main table] and "provenance".
         out: folder.
 
     Returns:
@@ -65,15 +66,18 @@ def _title(result: Mapping[str, Any]) -> str:
 
 
 def _notes(result: Mapping[str, Any]) -> list[str]:
-    return [str(note) for note in result.get("notes") or ()]
+    missing = ", ".join(map(str, result.get("missing") or ()))
+    said = [f"Still to run: {missing}."] if missing else []
+    return [str(note) for note in result.get("notes") or ()] + said
 
 
 def study_markdown(result: Mapping[str, Any]) -> str:
     """Title, table, notes, verdicts."""
+    told = "verdict" in README.get(study_name(result), ())
     verdicts = [
         f"- {tables.plain(row['method'])}: {tables.plain(row['verdict'])}\n"
         for row in study_rows(result)
-        if row.get("verdict")
+        if row.get("verdict") and not told
     ]
     notes = [f"- {tables.plain(note)}\n" for note in _notes(result)]
     hint = "Best hypothesis, mm, by number of hypotheses.\n" if has_counts(result) else ""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["write_study_plot"]
 
-_GREY, _DPI = "#8a95a3", 150
+_GREY, _DPI, _LONGEST = "#8a95a3", 150, 40
 _COLORS = {"over": "#d55e00", "under": "#0072b2", "right": "#009e73", "uneven": "#b07aa1",
            "none": "#5b6673"}  # fmt: skip
 _MARKERS = {"over": "v", "under": "^", "right": "o", "uneven": "D", "none": "s"}
@@ -64,8 +64,8 @@ def _clean(axes: Axes, title: str, x: str, y: str) -> None:
 
 
 def _literal(words: str) -> str:
-    """Words that matplotlib does not read as mathematics."""
-    return words.replace("$", r"\$")
+    """Words, not too many of them, that matplotlib does not read as mathematics."""
+    return words[:_LONGEST].replace("$", r"\$")
 
 
 def _scale(axes: Axes, of: series.Axis, which: str) -> None:
@@ -220,7 +220,7 @@ def _diversity(result: Mapping[str, Any]) -> Figure | None:
     if axes_spread:
         _axis_bars(grid[0], axes_spread)
     for axes, (name, values) in zip(grid[bool(axes_spread) :], joints.items(), strict=True):
-        axes.barh(list(values), list(values.values()), color="#56b4e9")
+        axes.barh([_literal(joint) for joint in values], list(values.values()), color="#56b4e9")
         axes.set_ylim(len(values) - 0.4, -0.6)
         axes.set_xlim(0, 1.08 * max(v for at in joints.values() for v in at.values()) or 1.0)
         _clean(axes, name, "Spread, mm", "")

@@ -61,14 +61,26 @@ def row_name(row: Row) -> str:
 
 
 def ends(row: Row, of: Column) -> tuple[float, float] | None:
-    """The interval of the row's number, or None."""
-    known = [finite(v) for v in (row.get("intervals") or {}).get(of.key) or ()]
+    """The interval of the row's number, in `intervals` or as `KEY_interval`, or None."""
+    found = (row.get("intervals") or {}).get(of.key) or row.get(f"{of.key}_interval") or ()
+    known = [finite(v) for v in found]
     low, high = known if len(known) == 2 else (None, None)
     return None if low is None or high is None else (low, high)
 
 
 def kind(row: Row) -> str | None:
-    """A key of `KINDS` by the 90% regions, against a perfect posterior; None if unknown."""
+    """A key of `KINDS`; None if unknown.
+
+    By the verdict where it begins with one, so that picture and words agree; else by the 90%
+    regions, against those of a perfect posterior.
+    """
+    surplus = (finite(row.get("ece_median")) or 0.0) - (perfect_ece(row) or 0.0)
+    right = "uneven" if surplus > _UNEVEN_ECE else "right"
+    judged = {"overconfident": "over", "underconfident": "under", "covers as it says": right}
+    said = str(row.get("verdict") or "")
+    for words, known in judged.items():
+        if said.startswith(words):
+            return known
     levels = zip(reliability(row), perfect(row), strict=True)
     at = {round(level, 3): (seen, best) for (level, seen), best in levels}
     seen, best = at.get(0.9, (finite(row.get("coverage_90")), 0.9))
@@ -76,8 +88,7 @@ def kind(row: Row) -> str | None:
         return None
     if abs(seen - best) > _SMALL_EXCESS:
         return "over" if seen < best else "under"
-    surplus = (finite(row.get("ece_median")) or 0.0) - (perfect_ece(row) or 0.0)
-    return "uneven" if surplus > _UNEVEN_ECE else "right"
+    return right
 
 
 def why_absent(row: Row, key: str) -> str:

@@ -88,18 +88,23 @@ def axis(values: Sequence[float], *, log: bool | None = None, zero: bool = False
         return Axis(0.0, top, nice_ticks(top), False)
     air = 0.12 * (high - low) or 0.1 * abs(high) or 1.0
     low, high = low - air, high + air
+    return Axis(low, high, _even_ticks(low, high), False)
+
+
+def _even_ticks(low: float, high: float) -> list[float]:
     step = nice_ticks(high - low)[1]
-    first = math.ceil(low / step)
-    ticks = [round(k * step, 10) for k in range(first, math.floor(high / step) + 1)]
-    return Axis(low, high, ticks, False)
+    first, last = math.ceil(low / step), math.floor(high / step)
+    return [round(k * step, 10) for k in range(first, last + 1)]
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers of each decade, fewer the more decades there are."""
+    few, some, many = (1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)
+    steps = few if high / low > 50 else some if high / low > 12 else many
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    wide = high / low > 50
-    steps = (1,) if wide else (1, 2, 5) if high / low > 12 else (1, 1.5, 2, 3, 4, 5, 6, 8)
     ticks = [round(step * 10.0**decade, 10) for decade in decades for step in steps]
-    return [tick for tick in ticks if low <= tick <= high / 1.04]  # the axis name needs air
+    known = [tick for tick in ticks if low <= tick <= high / 1.04]  # the axis's name needs air
+    return known if len(known) > 2 else _even_ticks(low, high)
 
 
 def scatter_panels(result: Mapping[str, Any]) -> dict[str, list[Point]]:

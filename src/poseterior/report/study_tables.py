@@ -62,7 +62,7 @@ def csv_text(result: Mapping[str, Any]) -> str:
     rows = study_rows(result)
     keys = dict.fromkeys([*_WORDS, *(key for row in rows for key in row)])
     flat = [k for k in keys if any(_scalar(row.get(k)) for row in rows)]
-    spans = {k for row in rows for k in (row.get("intervals") or {}) if ends(row, column(k))}
+    spans = {key for key in flat if any(ends(row, column(key)) for row in rows)}
     header = [h for k in flat for h in ((k, f"{k}_low", f"{k}_high") if k in spans else (k,))]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
