@@ -7,7 +7,6 @@ inverse of the observed 2D pose and random latents.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -49,6 +48,8 @@ class CinnConfig:
         condition: whether the couplings see the heatmaps' Gaussians.
         condition_hidden, context: layers of the network that encodes these.
         hypotheses: L, drawn per pose in training.
+        hypothesised: poses of a batch that these are drawn for, the first ones; 0 for all.
+            The other losses need one inversion a pose and take the whole batch.
         best: k, of them that the best-of-M loss takes the mean of.
         l1_2d, mmd, generator, deterministic, best_of_m, heatmap: weights of the losses;
             without `generator` there is no critic.
@@ -64,6 +65,7 @@ class CinnConfig:
     condition_hidden: int = 256
     context: int = 56
     hypotheses: int = 200
+    hypothesised: int = 0
     best: int = 5
     l1_2d: float = 1.0
     mmd: float = 10.0
@@ -115,7 +117,11 @@ class Cinn(Lifter):
     Config = CinnConfig
     PRESETS: ClassVar[dict[str, CinnConfig]] = {
         "small": CinnConfig(
-            hidden=256, condition_hidden=128, hypotheses=64, critic_chain_width=256
+            hidden=256,
+            condition_hidden=128,
+            hypotheses=64,
+            hypothesised=32,
+            critic_chain_width=256,
         ),
         "paper": CinnConfig(),
     }
@@ -178,69 +184,70 @@ class Cinn(Lifter):
         """The weighted terms of Eq. 9 that are not switched off."""
         seen = observe(keypoints, self.skeleton)
         context, target = self._context(seen), self._centred(seen, pose)
+        points = seen.points.flatten(1)
         found = self.bijection(context)(target.flatten(1))
-        latents, inverse = self._inverse_latents(found, generator)
-        poses = self._invert(latents, seen.points.flatten(1), context) if inverse else latents
-        with torch.autocast(pose.device.type, enabled=False):
-            terms = self._forward_terms(found, seen.points.flatten(1), generator)
-            rows = dict(zip(inverse, poses.split(list(inverse.values())), strict=True))
-            return terms | dict(self._inverse_terms(rows, seen, target))
-
-    def _inverse_latents(
-        self, found: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, dict[str, int]]:
-        """Latents of all that the losses invert, and how many of them are for what."""
-        c = self.config
-        counts = {
-            "hypotheses": c.hypotheses if c.best_of_m or c.heatmap else 0,
-            "generated": 1 if c.generator else 0,
-            "deterministic": 1 if c.deterministic else 0,
-        }
-        drawn = counts["hypotheses"] + counts["generated"]
-        latents = self._latents(drawn, found, generator)
-        if c.deterministic:
-            own = found[None, :, 2 * len(self.skeleton) :].detach()
-            latents = torch.cat([latents, own.float()])
-        return latents, {name: count for name, count in counts.items() if count}
+        terms = self._forward_terms(found, points, generator)
+        terms |= self._single_terms(found, points, context, target, generator)
+        return terms | self._hypotheses_terms(seen, context, target, generator)
 
     def _forward_terms(
         self, found: Tensor, points: Tensor, generator: torch.Generator
     ) -> dict[str, Tensor]:
         """L_2D and L_MMD of [2D pose, latent] found and the observed 2D pose."""
-        c, terms = self.config, {}
-        found = found.float()
-        seen, latent = found.tensor_split([points.shape[1]], -1)
-        if c.l1_2d:
-            terms["l1_2d"] = c.l1_2d * (seen - points).abs().mean()
-        if c.mmd:
-            drawn = self._latents(1, points, generator)[0]
-            joint = torch.cat([seen.detach(), latent], -1)
-            terms["mmd"] = c.mmd * mmd(torch.cat([points, drawn], -1), joint)
+        c = self.config
+        terms: dict[str, Tensor] = {}
+        with torch.autocast(points.device.type, enabled=False):
+            seen, latent = found.float().tensor_split([points.shape[1]], -1)
+            if c.l1_2d:
+                terms["l1_2d"] = c.l1_2d * (seen - points).abs().mean()
+            if c.mmd:
+                drawn = torch.cat([points, self._latents(1, points, generator)[0]], -1)
+                terms["mmd"] = c.mmd * mmd(drawn, torch.cat([seen.detach(), latent], -1))
         return terms
 
-    def _inverse_terms(
-        self, poses: dict[str, Tensor], seen: Observation, target: Tensor
-    ) -> Iterator[tuple[str, Tensor]]:
-        """L_gen, L_det, L_MB and L_HM of poses (N, B, J, 3) by what they are for."""
+    def _single_terms(
+        self, found: Tensor, points: Tensor, context: Tensor, target: Tensor,
+        generator: torch.Generator,
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """L_gen of a hypothesis per pose and L_det of the pose that has the latent found."""
         c = self.config
-        if c.generator:
-            yield "generator", -c.generator * self._judged(poses["generated"][0]).mean()
-        if c.deterministic:
-            error = (poses["deterministic"][0] - target).abs().mean()
-            yield "deterministic", c.deterministic * error
+        terms: dict[str, Tensor] = {}
+        if not (c.generator or c.deterministic):
+            return terms
+        own = found[None, :, points.shape[1] :].detach().float()
+        latents = torch.cat([self._latents(1, points, generator), own])
+        generated, own_pose = self._invert(latents, points, context)
+        with torch.autocast(points.device.type, enabled=False):
+            if c.generator:
+                terms["generator"] = -c.generator * self._judged(generated).mean()
+            if c.deterministic:
+                terms["deterministic"] = c.deterministic * (own_pose - target).abs().mean()
+        return terms
+
+    def _hypotheses_terms(
+        self, seen: Observation, context: Tensor, target: Tensor, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """L_MB and L_HM of many hypotheses per pose, root-relative."""
+        c = self.config
+        terms: dict[str, Tensor] = {}
         if not (c.best_of_m or c.heatmap):
-            return
-        hypotheses = self._root_relative(poses["hypotheses"])
-        if c.best_of_m:
-            error = best_of_m(hypotheses, self._root_relative(target), c.best)
-            yield "best_of_m", c.best_of_m * error
-        if c.heatmap:
-            joints = self.conditioned
-            error = heatmap_covariance_loss(
-                hypotheses[..., joints, :], seen.fitted[:, joints],
-                seen.conditions.valid[:, joints], c.sigma_t_px, c.metres_per_px,
-            )  # fmt: skip
-            yield "heatmap", c.heatmap * error
+            return terms
+        some = slice(c.hypothesised or None)
+        points = seen.points[some].flatten(1)
+        latents = self._latents(c.hypotheses, points, generator)
+        hypotheses = self._root_relative(self._invert(latents, points, context[some]))
+        with torch.autocast(points.device.type, enabled=False):
+            if c.best_of_m:
+                error = best_of_m(hypotheses, self._root_relative(target[some]), c.best)
+                terms["best_of_m"] = c.best_of_m * error
+            if c.heatmap:
+                joints = self.conditioned
+                error = heatmap_covariance_loss(
+                    hypotheses[..., joints, :], seen.fitted[some, joints],
+                    seen.conditions.valid[some, joints], c.sigma_t_px, c.metres_per_px,
+                )  # fmt: skip
+                terms["heatmap"] = c.heatmap * error
+        return terms
 
     def _root_relative(self, pose: Tensor) -> Tensor:
         return pose - pose[..., self.skeleton.root, None, :]
