@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from poseterior.cli.options import (
     Count,
+    Data,
+    Detections,
     Json,
     LifterName,
     Name,
     Plots,
+    Protocol,
     Report,
     Root,
     SeenPath,
     check_draws,
+    known,
 )
 
 if TYPE_CHECKING:
@@ -31,11 +35,17 @@ class Evaluate:
 
     lifter: tyro.conf.Positional[LifterName]
     """A lifter that comes with the package, or the folder of a run."""
-    data: Literal["cmu"] = "cmu"
-    """The data set."""
+    data: Data = "cmu"
+    """The data set: cmu, human36m, mpi_inf_3dhp or 3dpw."""
     root: Root = None
     split: Name = None
-    """train, val, test or test_dance; test, or val with --limb-scale, if not given."""
+    """Of cmu: train, val, test or test_dance; of others: train, validation or test. test, or val with --limb-scale, if not given."""  # noqa: E501
+    protocol: Protocol = None
+    keypoints: Detections = None
+    subset: Annotated[
+        str | None, tyro.conf.arg(metavar="ambiguous|PATH", help_behavior_hint="")
+    ] = None
+    """Only the ambiguous frames of human36m, or those that a file lists."""
     observations: SeenPath = None
     """An observations .npz with a target, instead of a data set."""
     limb_scale: Annotated[float | None, tyro.conf.arg(metavar="S", help_behavior_hint="")] = None
@@ -71,27 +81,33 @@ class Evaluate:
         show_result(result)
 
     def _source(self) -> KeypointSource:
-        """The file given, else the split's fixed observations, else the split observed anew."""
-        from poseterior.data.cmu import cmu_root, load_cmu, observations_path
+        """The file given, else the data set's split."""
+        from poseterior.data.datasets import DATA_SETS
         from poseterior.data.observations import open_observations
-        from poseterior.data.observed_anew import observed_anew
         from poseterior.errors import require
 
         if self.observations is not None:
-            for name, value in (("--split", self.split), ("--limb-scale", self.limb_scale)):
+            parts = {"split": self.split, "limb-scale": self.limb_scale, **self._options}
+            for name, value in parts.items():
                 expected = "nothing beside --observations"
-                require(value is None, name, "", expected=expected, found=value)
+                require(value is None, f"--{name}", "", expected=expected, found=value)
             return open_observations(self.observations)
-        root, split = cmu_root(self.root), self.split or ("val" if self._anew else "test")
-        fixed = observations_path(root, split)
-        if not self._anew and fixed.is_file():
-            return open_observations(fixed)
-        source = observed_anew(load_cmu(root, split), self.limb_scale or 0.0, self.seed)
-        if not self._anew:
-            text = f"{root} has no {fixed.name}; {source.rows} poses seen by the simulated detector"
-            source.notes["observations"] = text
-        return source
+        data = DATA_SETS[known("--data", self.data, DATA_SETS)]
+        if self.data == "cmu" and not any(self._options.values()):
+            return self._cmu()
+        expected = f"none, for the poses of {data.title} are seen as they are"
+        require(self.limb_scale is None, "--limb-scale", "", expected=expected,
+                found=self.limb_scale)  # fmt: skip
+        split = known("--split", self.split or "test", data.splits)
+        return data.open(data.folder(self.root), split, self._options)
 
     @property
-    def _anew(self) -> bool:
-        return self.limb_scale is not None
+    def _options(self) -> dict[str, str | None]:
+        return {"protocol": self.protocol, "keypoints": self.keypoints, "subset": self.subset}
+
+    def _cmu(self) -> KeypointSource:
+        from poseterior.data.cmu import cmu_root
+        from poseterior.data.datasets import open_cmu
+
+        split = self.split or ("test" if self.limb_scale is None else "val")
+        return open_cmu(cmu_root(self.root), split, self.limb_scale, self.seed)

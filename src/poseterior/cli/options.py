@@ -14,12 +14,15 @@ from poseterior.errors import InputError
 __all__ = [
     "MOST",
     "Count",
+    "Data",
+    "Detections",
     "Folder",
     "HeatmapPx",
     "Json",
     "LifterName",
     "Name",
     "Plots",
+    "Protocol",
     "Px",
     "Report",
     "Root",
@@ -50,8 +53,17 @@ Size = Annotated[tuple[float, float] | None, _shown("W H")]
 Count = Annotated[int, tyro.conf.arg(metavar="N")]
 LifterName = Annotated[str, tyro.conf.arg(metavar="NAME|PATH")]
 
+Data = Annotated[str, tyro.conf.arg(metavar="NAME")]
 Root = Annotated[
-    Path | None, _shown("DIR", "The data's folder; else the one named by POSETERIOR_CMU.")
+    Path | None,
+    _shown("DIR", "The data's folder; else the one that POSETERIOR_CMU (or its own name) names."),
+]
+Protocol = Annotated[
+    str | None,
+    _shown("NAME", "Frames and clips of human36m: wehrbein, videopose3d or every_64."),
+]
+Detections = Annotated[
+    str | None, _shown("NAME", "2D keypoints of human36m: gt, cpn, hrnet, or another file's name.")
 ]
 Json = Annotated[Path | None, _shown("PATH", "Write every number to this JSON file.")]
 Report = Annotated[Path | None, _shown("PATH", "Write one self-contained HTML page.")]

@@ -1,4 +1,4 @@
-"""`poseterior train`: any lifter on motion capture."""
+"""`poseterior train`: any lifter on motion capture or on observed pairs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from poseterior.cli.options import MOST, Count, Folder, Root, Whole, check_range, known
+from poseterior.cli.options import (
+    MOST,
+    Count,
+    Data,
+    Detections,
+    Folder,
+    Protocol,
+    Root,
+    Whole,
+    check_range,
+    known,
+)
 from poseterior.errors import require
 
 if TYPE_CHECKING:
@@ -28,9 +39,11 @@ class Train:
     """Name of the lifter (`poseterior info` lists them)."""
     out: Path
     """Folder of the run."""
-    data: Literal["cmu"] = "cmu"
-    """The data set."""
+    data: Data = "cmu"
+    """The data set: cmu (motion capture seen by a simulated detector) or human36m (its pairs)."""
     root: Root = None
+    protocol: Protocol = None
+    keypoints: Detections = None
     preset: Annotated[str, tyro.conf.arg(metavar="small|paper")] = "small"
     """Sizes and recipe: small for a computer without a GPU, paper for the published ones."""
     steps: Whole = None
@@ -57,7 +70,7 @@ class Train:
         builds = hasattr(lifter, "use_base")
         base = self._given_base(lifter, builds)
         self._check_folders(builds and base is None)
-        job = self._job()
+        job = self._job(lifter)
         if builds:
             preset = self.preset.split("_")[0]
             lifter.use_base(base or job.fit_base(lifter, preset, self.out / "base"))
@@ -104,17 +117,17 @@ class Train:
             new = not occupied(folder)
             require(new, folder, "", expected="a new folder, or --resume", found="a run there")
 
-    def _job(self) -> TrainingJob:
+    def _job(self, lifter: Lifter) -> TrainingJob:
+        from poseterior.cli.training_data import training_data
         from poseterior.cli.training_job import TrainingJob
-        from poseterior.data.cmu import load_cmu
         from poseterior.training.ranks import launch
 
         settings = {
             "seed": self.seed, "devices": self.devices, "validate_every": self.validate_every,
         }  # fmt: skip
+        options = {"protocol": self.protocol, "keypoints": self.keypoints}
         return TrainingJob(
-            clips=load_cmu(self.root, "train"),
-            held_out=load_cmu(self.root, "val"),
+            data=training_data(self.data, self.root, lifter.skeleton, options),
             settings=settings if self.steps is None else settings | {"steps": self.steps},
             device=self.device,
             resume=self.resume,

@@ -1,4 +1,4 @@
-"""One or two trainings on the same clips, shown on the console: what `poseterior train` runs."""
+"""One or two trainings on the same data, shown on the console: what `poseterior train` runs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from typing import Any
 from poseterior.batch.score import evaluate
 from poseterior.cli.console import progress
 from poseterior.cli.outcome import Failed
+from poseterior.cli.training_data import TrainingData
 from poseterior.data.keypoint_source import MemorySource
-from poseterior.data.motion_clips import MotionClips
-from poseterior.data.observed_anew import observed_anew
-from poseterior.data.pose_source import PoseSource
 from poseterior.posterior import Lifter
 from poseterior.training.begin import begun, new_lifter
 from poseterior.training.fit import Diverged, Interrupted, fit
@@ -33,8 +31,7 @@ class TrainingJob:
     """What the trainings of one command share.
 
     Attributes:
-        clips: what they train on.
-        held_out: what they are validated on.
+        data: what they train on and are validated on.
         settings: what the user says of the recipe: `seed`, and `FitConfig` fields.
         device: "cpu" or "cuda".
         resume: go on where there is a run.
@@ -42,8 +39,7 @@ class TrainingJob:
         about: kept in each run's `config.json`.
     """
 
-    clips: MotionClips
-    held_out: MotionClips
+    data: TrainingData
     settings: Mapping[str, Any]
     device: str
     resume: bool
@@ -62,8 +58,7 @@ class TrainingJob:
         if self._speaks:
             what = f"{lifter.name} ({preset}): {config.steps} steps of {config.batch_size} poses"
             print(f"{what}; log in {out / LOG_FILE}", flush=True)
-        positions, skeleton = self.clips.positions, self.clips.skeleton
-        source = PoseSource(positions, skeleton, config.batch_size, config.seed)
+        source = self.data.source(config.batch_size, config.seed)
         lifter.to(self.device)
         with told(), progress() as display:
             return fit(
@@ -86,8 +81,7 @@ class TrainingJob:
 
     @property
     def _made(self) -> dict[str, Any]:
-        clips = {"frames": len(self.clips), "fingerprint": self.clips.fingerprint}
-        return {"clips": clips, "device": self.device}
+        return {**self.data.about, "device": self.device}
 
     def _validate(self, lifter: Lifter) -> dict[str, Any]:
         """NLL, ECE and MPJPE on poses held out, observed once."""
@@ -97,7 +91,7 @@ class TrainingJob:
 
     @cached_property
     def _held_out(self) -> MemorySource:
-        return observed_anew(self.held_out, poses=_POSES)
+        return self.data.held_out(_POSES)
 
 
 @contextmanager

@@ -1,0 +1,143 @@
+"""`evaluate` and `train` on data sets that users hold, from small files of their structure."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cli_files import assert_refused, pixels, poses
+from safetensors.torch import load_file
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
+
+from dataset_files import mpi_test_set, save_3dpw, threedpw_sequence
+
+from poseterior.data.confidence_covariance import CovarianceRule
+from poseterior.data.datasets import DATA_SETS
+from poseterior.data.keypoint_source import MemorySource
+from poseterior.geometry.skeleton import H36M_17
+from poseterior.keypoints import Keypoints
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory) -> dict[str, Path]:
+    """Folders of the data sets by name."""
+    folder = tmp_path_factory.mktemp("sets")
+    save_3dpw(folder / "3dpw", "test", "walk_00", threedpw_sequence())
+    return {"mpi_inf_3dhp": mpi_test_set(folder / "mpi"), "3dpw": folder / "3dpw"}
+
+
+def _pairs(root: Path, split: str, **options) -> MemorySource:
+    """Stands in for Human3.6M: a walk, detected with confidence."""
+    rows, skip = (30, 0) if split == "train" else (10, 40)
+    pose = poses(rows, skip)
+    seen = torch.from_numpy(pixels(pose)).float()
+    valid = torch.ones(rows, 17, dtype=torch.bool)
+    camera = torch.tensor([[900.0, 0, 500], [0, 900, 400], [0, 0, 1]]).expand(rows, 3, 3)
+    keypoints = Keypoints(
+        seen, CovarianceRule()(seen, None, valid), valid, H36M_17, intrinsics=camera
+    )
+    labels = {"clip": np.repeat(["S9 Walking", "S11 Sitting"], rows // 2)}
+    return MemorySource(keypoints, pose, labels, f"{root} {split}", options)
+
+
+@pytest.fixture
+def human36m(monkeypatch, tmp_path) -> Path:
+    """The folder of a stand-in for Human3.6M."""
+    monkeypatch.setitem(DATA_SETS, "human36m", replace(DATA_SETS["human36m"], opener=_pairs))
+    folder = tmp_path / "human36m"
+    folder.mkdir()
+    return folder
+
+
+def _evaluated(run, lifter, tmp_path, *options):
+    out = tmp_path / "o.json"
+    ended = run("evaluate", lifter, "--hypotheses", 5, "--json", out, *options)
+    assert ended.code == 0, ended.err
+    return ended, json.loads(out.read_text())
+
+
+@pytest.mark.parametrize(("name", "count"), [("mpi_inf_3dhp", 24), ("3dpw", 8)])
+def test_evaluate_on_a_data_set(run, tiny_lifter, roots, tmp_path, name, count):
+    root = roots[name]
+    ended, numbers = _evaluated(run, tiny_lifter, tmp_path, "--data", name, "--root", root)
+    assert numbers["poses"] == count
+    assert 50 < numbers["mpjpe_mean_mm"] < 1500  # untrained, but metres and not millimetres
+    assert numbers["per_joint"]["left_wrist"]["mpjpe_mm"] > 0
+    assert numbers["per_joint"]["thorax"]["mpjpe_mm"] is None
+    assert "assumed " in ended.err
+
+
+def test_the_root_may_be_in_the_environment(run, tiny_lifter, roots, tmp_path, monkeypatch):
+    monkeypatch.setenv("POSETERIOR_3DPW", str(roots["3dpw"]))
+    _, numbers = _evaluated(run, tiny_lifter, tmp_path, "--data", "3dpw")
+    assert numbers["poses"] == 8
+
+
+def test_train_on_pairs_and_evaluate(run, human36m, tmp_path):
+    options = ("--data", "human36m", "--root", human36m, "--steps", 2, "--keypoints", "cpn")
+    weights = []
+    for out in ("a", "b"):
+        ended = run("train", "simple_baseline", *options, "--out", tmp_path / out)
+        assert ended.code == 0, ended.err
+        weights.append(load_file(tmp_path / out / "model.safetensors"))
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    made = json.loads((tmp_path / "a" / "config.json").read_text())["provenance"]
+    assert made["data"] == "human36m"
+    assert made["pairs"]["poses"] == 30
+    assert made["pairs"]["notes"] == {"keypoints": "cpn"}
+    _, numbers = _evaluated(run, tmp_path / "a", tmp_path, "--data", "human36m", "--root", human36m)
+    assert numbers["poses"] == 10
+
+
+REFUSED = {
+    "unknown": (("--data", "human63m"), ("did you mean human36m?", "mpi_inf_3dhp")),
+    "no root": (("--data", "3dpw"), ("3DPW", "POSETERIOR_3DPW")),
+    "no folder": (("--data", "3dpw", "--root", "absent"), ("absent", "folder of 3DPW")),
+    "split": (("--data", "3dpw", "--root", ".", "--split", "tset"), ("did you mean test?",)),
+    "limbs": (("--data", "3dpw", "--root", ".", "--limb-scale", 0.1), ("--limb-scale",)),
+    "option": (("--data", "3dpw", "--root", ".", "--protocol", "p1"), ("--protocol", "no such")),
+    "option of cmu": (("--root", ".", "--subset", "ambiguous"), ("--subset", "CMU")),
+    "option of a file": (("--observations", "in.npz", "--keypoints", "gt"), ("--keypoints",)),
+    "empty": (("--data", "3dpw", "--root", "."), ("sequenceFiles",)),
+    "no video": (("--data", "mpi_inf_3dhp", "--root", "."), ("annot_data.mat", "TS1")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_evaluate_refuses(run, tiny_lifter, tmp_path, monkeypatch, case):
+    monkeypatch.chdir(tmp_path)
+    for data in DATA_SETS.values():
+        monkeypatch.delenv(data.variable, raising=False)
+    options, words = REFUSED[case]
+    assert_refused(run("evaluate", tiny_lifter, *options), *words)
+
+
+@pytest.mark.parametrize("name", ["3dpw", "mpi_inf_3dhp"])
+def test_data_without_all_joints_cannot_be_trained_on(run, roots, tmp_path, name):
+    out = tmp_path / "run"
+    ended = run("train", "simple_baseline", "--data", name, "--root", roots[name], "--out", out)
+    assert_refused(ended, "--data", "cmu, human36m", name)
+    assert not out.exists()
+
+
+def test_pairs_without_all_joints_or_targets_are_refused(run, human36m, tmp_path, monkeypatch):
+    def without_target(root, split):
+        return MemorySource(_pairs(root, split).keypoints, name="seen")
+
+    def of_limbs(root, split):
+        return DATA_SETS["3dpw"].open(root, "test")
+
+    save_3dpw(human36m, "test", "walk", threedpw_sequence())
+    for opened, word in ((without_target, "targets"), (of_limbs, "spine, thorax")):
+        monkeypatch.setitem(DATA_SETS, "human36m", replace(DATA_SETS["human36m"], opener=opened))
+        out = tmp_path / "run"
+        ended = run("train", "simple_baseline", "--data", "human36m", "--root", human36m,
+                    "--out", out)  # fmt: skip
+        assert_refused(ended, "target", word)
+        assert not out.exists()
