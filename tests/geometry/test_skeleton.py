@@ -13,6 +13,9 @@ PUBLISHED = {
     # `constants.py` and a few others number the left leg first.)
     "h36m_17": "pelvis right_hip right_knee right_ankle left_hip left_knee left_ankle spine thorax "
     "nose head_top left_shoulder left_elbow left_wrist right_shoulder right_elbow right_wrist",
+    # Wehrbein et al. 2021, `utils/data_utils.py`: `MPII_NAMES`, its feet being H36M's ankles.
+    "h36m_16": "right_ankle right_knee right_hip left_hip left_knee left_ankle hip spine thorax "
+    "head_top right_wrist right_elbow right_shoulder left_shoulder left_elbow left_wrist",
     # MMPose, `configs/_base_/datasets/mpii.py`, `keypoint_info` by id.
     "mpii_16": "right_ankle right_knee right_hip left_hip left_knee left_ankle pelvis thorax "
     "upper_neck head_top right_wrist right_elbow right_shoulder left_shoulder left_elbow "

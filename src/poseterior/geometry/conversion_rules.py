@@ -41,14 +41,16 @@ def points_of(skeleton: Skeleton) -> tuple[str, ...]:
 
 _COMMON = {"pelvis": "hip_centre", "thorax": "neck_base", "upper_neck": "head_base"}
 
+_H36M = {
+    "pelvis": "hip_centre",
+    "spine": "mid_spine",
+    "thorax": "neck_base",
+    "nose": "head_base",
+    "head_top": "head_end",
+}
 _MEANT: dict[str, dict[str, str]] = {
-    "h36m_17": {
-        "pelvis": "hip_centre",
-        "spine": "mid_spine",
-        "thorax": "neck_base",
-        "nose": "head_base",
-        "head_top": "head_end",
-    },
+    "h36m_17": _H36M,
+    "h36m_16": _H36M,
     "mpii_16": {"pelvis": "hip_centre", "thorax": "mpii_thorax", "upper_neck": "upper_neck"},
     "openpose_25": {"pelvis": "hip_centre", "neck": "shoulder_centre"},
     "halpe_26": {"pelvis": "hip_centre"},

@@ -20,6 +20,7 @@ from poseterior.errors import InputError, require
 
 __all__ = [
     "COCO_17",
+    "H36M_16",
     "H36M_17",
     "HALPE_26",
     "LSP_14",
@@ -155,6 +156,15 @@ H36M_17 = _named(
     + f"{_LEFT_ARM_DOWN} {_RIGHT_ARM_DOWN}".format(root="thorax"),
 )
 
+# Human3.6M as paper 001 has its 2D keypoints and heatmaps: the 17 joints less `nose`, in the
+# places of MPII (Wehrbein et al. 2021, `H36M17j_TO_MPII`).
+H36M_16 = _named(
+    "h36m_16",
+    f"{_RIGHT_LEG_UP} {_LEFT_LEG_DOWN}".format(root="pelvis")
+    + " pelvis spine<pelvis thorax<spine head_top<thorax "
+    + f"{_RIGHT_ARM_UP} {_LEFT_ARM_DOWN}".format(root="thorax"),
+)
+
 # MPII Human Pose (Andriluka et al. 2014), `annolist` joint ids 0 to 15.
 MPII_16 = _named(
     "mpii_16",
@@ -218,6 +228,7 @@ SKELETONS: dict[str, Skeleton] = {
     s.name: s
     for s in (
         H36M_17, MPII_16, COCO_17, OPENPOSE_25, HALPE_26, SMPL_24, LSP_14, MPI_INF_3DHP_17,
+        H36M_16,
     )
 }  # fmt: skip
 
