@@ -9,6 +9,7 @@ from poseterior.lifters.cvae import CVAE
 from poseterior.lifters.gaussian import Gaussian
 from poseterior.lifters.glow import Glow
 from poseterior.lifters.graph_mdn import GraphMDN
+from poseterior.lifters.heatmap_noise import HeatmapNoise
 from poseterior.lifters.mdn import MDN
 from poseterior.lifters.mean_pose import MeanPose
 from poseterior.lifters.semgcn import SemGCN
@@ -26,6 +27,7 @@ LIFTERS: dict[str, type[Lifter]] = {
         CVAE,
         Gaussian,
         Glow,
+        HeatmapNoise,
         MeanPose,
         SimpleBaseline,
         MDN,

@@ -111,6 +111,7 @@ RECIPES: dict[str, dict[str, FitConfig]] = {
     "cvae": {
         "small": _SMALL_CVAE, "small_ordinal": _SMALL_CVAE, "paper": _CVAE, "paper_ordinal": _CVAE,
     },
+    "heatmap_noise": dict.fromkeys(("small", "paper"), _SIGMA),
     "mean_pose": {"small": _MOMENTS, "paper": _MOMENTS},
     "mdn": {"small": _MIXTURE, "small_means": _MIXTURE, "paper": _MDN, "paper_means": _MDN},
     "semgcn": {"small": _SMALL_GRAPH, "paper": _GRAPH},
