@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -71,6 +72,34 @@ def test_evaluate_on_a_data_set(run, tiny_lifter, roots, tmp_path, name, count):
     assert numbers["per_joint"]["left_wrist"]["mpjpe_mm"] > 0
     assert numbers["per_joint"]["thorax"]["mpjpe_mm"] is None
     assert "assumed " in ended.err
+
+
+def test_scores_by_setting_and_action_and_their_means(run, tiny_lifter, roots, tmp_path):
+    options = ("--data", "mpi_inf_3dhp", "--root", roots["mpi_inf_3dhp"])
+    ended, numbers = _evaluated(run, tiny_lifter, tmp_path, *options)
+    settings = numbers["per_setting"]
+    assert list(settings) == ["studio_green_screen", "studio", "outdoor"]
+    assert len(numbers["per_action"]) == 6
+    for groups, mean in (
+        ("per_setting", "mean_over_settings"),
+        ("per_action", "mean_over_actions"),
+    ):
+        counts = [group["poses"] for group in numbers[groups].values()]
+        assert sum(counts) == numbers["poses"]
+        for key in ("mpjpe_mean_mm", "min_pa_mpjpe_mm", "pck150"):
+            values = [group[key] for group in numbers[groups].values()]
+            # All groups have as many poses: the mean of the means is the mean over all.
+            assert np.mean(values) == pytest.approx(numbers[mean][key])
+            assert np.mean(values) == pytest.approx(numbers[key], rel=1e-5)
+    for word in ("by setting", "by action", "outdoor", "mean of the settings", "Exercise"):
+        assert word in ended.out
+    shown = re.search(r"outdoor +8 +([\d.]+)", ended.out)
+    assert float(shown[1]) == pytest.approx(settings["outdoor"]["mpjpe_mean_mm"], abs=0.06)
+
+
+def test_data_without_groups_has_none(run, tiny_lifter, roots, tmp_path):
+    _, numbers = _evaluated(run, tiny_lifter, tmp_path, "--data", "3dpw", "--root", roots["3dpw"])
+    assert not [key for key in numbers if "setting" in key or "action" in key]
 
 
 def test_the_root_may_be_in_the_environment(run, tiny_lifter, roots, tmp_path, monkeypatch):

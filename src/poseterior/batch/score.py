@@ -11,6 +11,7 @@ from typing import Any
 
 from poseterior.batch.blocks import DEFAULT_CHUNK, Sampling, lifted_blocks, placement
 from poseterior.batch.examples import ExampleRows
+from poseterior.batch.groups import LabelGroups
 from poseterior.batch.lift import require_some
 from poseterior.batch.provenance import lift_provenance, score_provenance
 from poseterior.data.keypoint_source import KeypointSource
@@ -99,7 +100,8 @@ def evaluate(
         examples: is given rows to keep for a report.
 
     Returns:
-        As `score`.
+        As `score`. Where the source labels each row's `action` (or `setting`), also `per_action`
+        {name: poses and scores} and `mean_over_actions`, the mean of the actions' means.
 
     Raises:
         InputError: as `lift`, and where the source has no target.
@@ -131,19 +133,19 @@ def _accumulate(
     examples: ExampleRows | None,
 ) -> dict[str, Any]:
     """The metrics of all valid rows; `poses` counts those scored, `invalid` all others."""
-    accumulator = ScoreAccumulator(skeleton)
+    accumulator, groups = ScoreAccumulator(skeleton), LabelGroups(skeleton)
     for rows in stream:
-        _update(accumulator, rows)
+        _update(accumulator, groups, rows)
         if examples is not None:
             examples.update(rows)
         if progress is not None:
             progress(rows.start + len(rows), total)
     numbers = accumulator.compute() if accumulator.poses else {"poses": 0}
-    return numbers | {"invalid": total - numbers["poses"]}
+    return numbers | groups.compute() | {"invalid": total - numbers["poses"]}
 
 
-def _update(accumulator: ScoreAccumulator, rows: PredictionRows) -> None:
-    """Score the valid rows."""
+def _update(accumulator: ScoreAccumulator, groups: LabelGroups, rows: PredictionRows) -> None:
+    """Score the valid rows, together and by group."""
     index = rows.valid.nonzero()[:, 0]
     if not len(index):
         return
@@ -153,8 +155,10 @@ def _update(accumulator: ScoreAccumulator, rows: PredictionRows) -> None:
     joints = fields["valid_joints"]
     if joints is not None and bool(joints.all()):
         fields["valid_joints"] = None
-    clip = rows.labels.get("clip")
-    accumulator.update(**fields, clip=None if clip is None else clip[index.numpy()])
+    labels = {name: array[index.numpy()] for name, array in rows.labels.items()}
+    fields["clip"] = labels.get("clip")
+    accumulator.update(**fields)
+    groups.update(labels, **fields)
 
 
 def _result(numbers: dict[str, Any], provenance: Mapping[str, Any]) -> dict[str, Any]:

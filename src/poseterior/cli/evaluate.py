@@ -65,6 +65,7 @@ class Evaluate:
         from poseterior.batch.examples import ExampleRows
         from poseterior.batch.score import evaluate
         from poseterior.cli.console import bar, show_notes, show_result
+        from poseterior.cli.groups import show_groups
         from poseterior.cli.reporting import check_outputs, write_outputs
         from poseterior.training.shipped import open_lifter
 
@@ -79,6 +80,7 @@ class Evaluate:
         write_outputs(result, examples, self.json, self.report, self.plots)
         show_notes(source.notes)
         show_result(result)
+        show_groups(result)
 
     def _source(self) -> KeypointSource:
         """The file given, else the data set's split."""
