@@ -113,7 +113,9 @@ def test_subsets_compete_apart() -> None:
     [
         ({"coverage_90": 0.89, "verdict": "overconfident"}, "over"),
         ({"coverage_90": 0.97, "verdict": "covers as it says at 90 %"}, "right"),
-        ({"verdict": "one pose, no spread"}, None), ({"coverage_90": 0.6}, "over"), ({"coverage_90": 0.97}, "under"),
+        ({"coverage_90": 0.1, "verdict": "not known: too few clips"}, None),
+        ({"verdict": "one pose, no spread"}, None), ({"coverage_90": 0.6}, "over"),
+        ({"coverage_90": 0.97}, "under"),
         ({"coverage_90": 0.89, "ece_median": 0.02}, "right"),
         ({"coverage_90": 0.91, "ece_median": 0.1}, "uneven"), ({"coverage_90": None}, None),
     ],

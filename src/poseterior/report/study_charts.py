@@ -159,7 +159,7 @@ def dot_chart(dots: Sequence[Dot], key: str) -> str:
     tall = max(_ROW + 6, _SERIES * len(series) + 8)
     ends = [end for d in dots for end in (d.value, *(d.span or ()))]
     of = axis(ends, log=False)
-    left = min(max(_LETTER * max(map(len, names)) + 16, 60), 220)
+    left = min(max(8.6 * max(map(len, names)) + 16, 60), 220)  # narrow screens have larger type
     plot = Plot(left, 8, 446 - left, tall * len(names), of.range, (0, len(names)))
     marks = [plot.x_axis(_labels(of), axis_name(key))]
     for n, name in enumerate(names):

@@ -12,6 +12,7 @@ from poseterior.report.numbers import finite
 from poseterior.report.parts import chart, missing, section
 from poseterior.report.study_columns import better, column
 from poseterior.report.study_rows import row_name, study_name, study_rows
+from poseterior.report.study_tables import breakable
 
 __all__ = ["figures", "reliabilities"]
 
@@ -99,7 +100,9 @@ def reliabilities(result: Mapping[str, Any]) -> str:
         drawn = charts.reliability_tile(row, said)
         if drawn:
             error = f"<span>ECE {ece:.3f}</span>" if ece is not None else ""
-            tiles.append(f"<figure>{drawn}<figcaption>{escape(said)}{error}</figcaption></figure>")
+            tiles.append(
+                f"<figure>{drawn}<figcaption>{breakable(said)}{error}</figcaption></figure>"
+            )
     if not tiles:
         return ""
     words = (

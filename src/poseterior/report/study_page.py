@@ -35,8 +35,8 @@ def write_study(result: Mapping[str, Any], out: Path) -> list[Path]:
     Args:
         result: "study" (the NAME), "rows" [{"method", numbers..., "intervals" {key: [low, high]},
             "reliability" as `score --json` has it, "reasons" {key: why it is null}}], and, if
-            known, "title", "notes" [str], "missing" [names of rows still to run], "columns" [keys of
-            the main table] and "provenance".
+            known, "title", "notes" [str], "missing" [names of rows still to run], "columns" [keys
+            of the main table] and "provenance".
         out: folder.
 
     Returns:
@@ -112,7 +112,9 @@ def study_html(result: Mapping[str, Any]) -> str:
 
 def _header(result: Mapping[str, Any]) -> str:
     made, count = result.get("provenance") or {}, len(study_rows(result))
-    known = [made.get(key) for key in ("preset", "data", "device")]
+    data = made.get("data")
+    source = data.get("name") if isinstance(data, Mapping) else data
+    known = [source, made.get("preset"), made.get("device")]
     said = [f"{count} row{'s' if count != 1 else ''}", *(v for v in known if isinstance(v, str))]
     facts = "".join(f"<li>{escape(fact)}</li>" for fact in said)
     return (

@@ -22,6 +22,7 @@ KINDS = {
     "under": "underconfident: regions too wide",
     "right": "calibrated",
     "uneven": "right at 90%, not at other levels",
+    "none": "not known",
 }
 # As in the report's verdict: differences that are not worth a word.
 _SMALL_EXCESS, _UNEVEN_ECE = 0.02, 0.05
@@ -76,7 +77,8 @@ def kind(row: Row) -> str | None:
     """
     surplus = (finite(row.get("ece_median")) or 0.0) - (perfect_ece(row) or 0.0)
     right = "uneven" if surplus > _UNEVEN_ECE else "right"
-    judged = {"overconfident": "over", "underconfident": "under", "covers as it says": right}
+    judged = {"overconfident": "over", "underconfident": "under", "covers as it says": right,
+              "not known": None, "one pose": None}  # fmt: skip
     said = str(row.get("verdict") or "")
     for words, known in judged.items():
         if said.startswith(words):

@@ -30,7 +30,15 @@ from poseterior.report.study_rows import (
     why_absent,
 )  # fmt: skip
 
-__all__ = ["csv_text", "html_table", "main_columns", "markdown_table", "other_columns", "plain"]
+__all__ = [
+    "breakable",
+    "csv_text",
+    "html_table",
+    "main_columns",
+    "markdown_table",
+    "other_columns",
+    "plain",
+]
 
 _WORDS = ("method", "variant", "subset")
 
@@ -168,7 +176,7 @@ def html_table(rows: Sequence[Row], columns: Sequence[Column], *, verdict: bool 
     body = []
     for n, row in enumerate(rows):
         name, *others = words
-        cells = [f'<th scope="row">{_breakable(_word(row, name))}</th>']
+        cells = [f'<th scope="row">{breakable(_word(row, name))}</th>']
         cells += [f'<td class="word">{escape(_word(row, key))}</td>' for key in others]
         cells += [_html_cell(row, of, n in best[of.key]) for of in columns]
         cells += [f'<td class="verdict">{escape(_verdict(row))}</td>'] * verdict
@@ -187,7 +195,7 @@ def _html_heading(of: Column) -> str:
     return f'<th scope="col"{said}>{escape(name)}{better}</th>'
 
 
-def _breakable(name: str) -> str:
+def breakable(name: str) -> str:
     """A name that a narrow column may break after its underscores, not within a word."""
     return escape(name).replace("_", "_<wbr>")
 
