@@ -16,13 +16,14 @@ matrix with all that follows.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Transform, constraints
+from torch.nn import functional
 
 from poseterior.flows.inversion import Inverter
 
@@ -37,9 +38,11 @@ def adjacency(edges: Iterable[tuple[int, int]], nodes: int) -> Tensor:
     return matrix
 
 
-def gather(neighbours: Tensor, messages: Tensor) -> Tensor:
-    """Sum of the neighbours' messages (N, ..., D) at every node; neighbours (N, N)."""
-    return (neighbours.to(messages.dtype) @ messages.flatten(1)).view_as(messages)
+def gather(neighbours: Tensor, messages: Tensor, own: Tensor | None = None) -> Tensor:
+    """Sum of the neighbours' messages (N, ..., D) at every node, and of its own."""
+    flat, matrix = messages.flatten(1), neighbours.to(messages.dtype)
+    total = matrix @ flat if own is None else torch.addmm(own.flatten(1), matrix, flat)
+    return total.view(messages.shape)
 
 
 @dataclass(frozen=True)
@@ -58,100 +61,112 @@ class GraphContext:
         return GraphContext(self.nodes[:, rows], self.root[rows])
 
 
-class Received(NamedTuple):
-    """What the nodes receive from contexts and root in both rounds, each (N or 1, B or 1, h)."""
+class _Senders(nn.Module):
+    """What contexts send in both rounds of every coupling: ReLU(W c + b), and again from there.
 
-    first: Tensor
-    second: Tensor
+    The layers of all couplings are computed together: a sender's first layer gives the message
+    of the first round and a state, from which the second gives that of the second round.
+    """
 
-
-class _Sender(nn.Module):
-    """A context: its messages to nodes in the first and, from a hidden state, the second round."""
-
-    def __init__(self, context: int, hidden: int) -> None:
+    def __init__(self, couplings: int, context: int, hidden: int) -> None:
         super().__init__()
-        self.first = nn.Linear(context, 2 * hidden)
-        self.second = nn.Linear(hidden, hidden)
+        self.first = nn.Parameter(_uniform(couplings, context, 2 * hidden, inputs=context))
+        self.first_bias = nn.Parameter(_uniform(couplings, 1, 2 * hidden, inputs=context))
+        self.second = nn.Parameter(_uniform(couplings, hidden, hidden, inputs=hidden))
+        self.second_bias = nn.Parameter(_uniform(couplings, 1, hidden, inputs=hidden))
 
-    def forward(self, context: Tensor) -> Received:
-        first, state = self.first(context).relu().chunk(2, -1)
-        return Received(first, self.second(state).relu())
+    def forward(self, contexts: Tensor) -> Tensor:
+        """Contexts (M, ..., C) -> messages (2, couplings, M, ..., hidden)."""
+        flat = contexts.flatten(0, -2).expand(len(self.first), -1, -1)
+        first, state = torch.baddbmm(self.first_bias, flat, self.first).relu().chunk(2, -1)
+        second = torch.baddbmm(self.second_bias, state, self.second).relu()
+        return torch.stack([first, second]).unflatten(2, contexts.shape[:-1])
+
+    def constant(self) -> Tensor:
+        """What a context of zeros sends: (2, couplings, 1, hidden)."""
+        return self(self.first.new_zeros(1, self.first.shape[1]))
+
+
+def _uniform(*shape: int, inputs: int) -> Tensor:
+    """Initial weights, as `nn.Linear` draws them."""
+    return torch.empty(shape).uniform_(-1, 1) / math.sqrt(inputs)
 
 
 class GraphCoupling(nn.Module):
     """Changes one dimension of every node: z = x * s + t, with (s, t) from the others.
 
-    Two rounds of messages. In each a node i becomes the sum, over itself, its neighbours, its
+    Two rounds of messages. In each a node becomes the sum, over itself, its neighbours, its
     context and the root, of ReLU(W h + b), with weights W, b of each relation; a last linear
-    layer gives t and u, and s = sigmoid(u + 2) + 0.001 as published. (The linear layer that
+    layer gives u and t, and s = sigmoid(u + 2) + 0.001 as published. (The linear layer that
     the original has between the rounds is absorbed by the weights that follow it.) Before it
     comes an affine transform of each dimension, the same at every node.
 
     Args:
         dimension: the one that is changed.
         dimensions: of a node.
-        context: numbers in a context.
-        hidden: of a message.
+        hidden: numbers in a message.
         labels: 1, or the number of nodes: each then has its own first bias, which tells nodes
             apart that the graph does not.
     """
 
-    def __init__(
-        self, dimension: int, dimensions: int, context: int, hidden: int, labels: int = 1
-    ) -> None:
+    others: Tensor
+
+    def __init__(self, dimension: int, dimensions: int, hidden: int, labels: int = 1) -> None:
         super().__init__()
         self.dimension = dimension
+        others = torch.arange(dimensions) != dimension
+        self.register_buffer("others", others.float(), persistent=False)
         self.log_scale = nn.Parameter(torch.zeros(dimensions))
         self.shift = nn.Parameter(torch.zeros(dimensions))
-        self.first = nn.Linear(dimensions - 1, 2 * hidden, bias=False)
-        bound = 1 / math.sqrt(dimensions - 1)
-        bias = torch.empty(labels, 1, 1, 2 * hidden).uniform_(-bound, bound)
-        self.bias = nn.Parameter(bias)
+        self.first = nn.Parameter(_uniform(2 * hidden, dimensions, inputs=dimensions - 1))
+        self.bias = nn.Parameter(_uniform(labels, 1, 1, 2 * hidden, inputs=dimensions - 1))
         self.second = nn.Linear(hidden, 2 * hidden)
         self.last = nn.Linear(hidden, 2)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
-        self.context, self.root = _Sender(context, hidden), _Sender(context, hidden)
 
-    def received(self, context: GraphContext | None) -> Received:
-        """Messages of context and root; without a context those of the root's constant."""
-        if context is None:
-            return self.root(self.bias.new_zeros(1, 1, self.root.first.in_features))
-        own, root = self.context(context.nodes), self.root(context.root[None])
-        return Received(own.first + root.first, own.second + root.second)
-
-    def parameters_of(
-        self, kept: Tensor, received: Received, neighbours: Tensor
+    def scale_and_shift(
+        self, x: Tensor, received: Sequence[Tensor], neighbours: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Scale and shift, each (N, S, B), from the kept dimensions (N, S, B, D - 1)."""
-        hidden = self.first(kept)
-        own, sent = (hidden + self.bias.to(hidden.dtype)).relu_().chunk(2, -1)
-        hidden = own + gather(neighbours, sent) + received.first[:, None]
-        own, sent = self.second(hidden).relu_().chunk(2, -1)
-        hidden = own + gather(neighbours, sent) + received.second[:, None]
-        logit, shift = self.last(hidden).to(kept.dtype).unbind(-1)
+        """Both (N, S, B, 1), from the other dimensions of nodes (N, S, B, D).
+
+        Args:
+            x: the nodes; their dimension that is changed is not read.
+            received: from context and root in either round, (N or 1, B or 1, hidden).
+            neighbours: (N, N).
+        """
+        hidden = functional.linear(x, self.first * self.others)
+        hidden = hidden + self.bias.to(hidden.dtype)
+        hidden = self._sum(hidden, received[0], neighbours)
+        hidden = self._sum(self.second(hidden), received[1], neighbours)
+        logit, shift = self.last(hidden).to(x.dtype).split(1, -1)
         return torch.sigmoid(logit + 2) + 1e-3, shift
 
     def forward(
-        self, x: list[Tensor], received: Received, neighbours: Tensor
-    ) -> tuple[list[Tensor], Tensor]:
-        """From data to latent, a list of dimensions (N, S, B); and the log-determinant (S, B)."""
-        factors = self.log_scale.exp()
-        z = [a * factors[k] + self.shift[k] for k, a in enumerate(x)]
-        scale, shift = self.parameters_of(self._kept(z), received, neighbours)
-        z[self.dimension] = z[self.dimension] * scale + shift
-        return z, scale.log().sum(0) + len(scale) * self.log_scale.sum()
+        self, x: Tensor, received: Sequence[Tensor], neighbours: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """From data to latents, both (N, S, B, D); and the log-determinants (S, B)."""
+        z = x * self.log_scale.exp() + self.shift
+        scale, shift = self.scale_and_shift(z, received, neighbours)
+        z = self._replace(z, self._changed(z) * scale + shift)
+        return z, scale.log().sum((0, -1)) + len(x) * self.log_scale.sum()
 
-    def inverse(self, z: list[Tensor], received: Received, neighbours: Tensor) -> list[Tensor]:
-        """From latent to data."""
-        scale, shift = self.parameters_of(self._kept(z), received, neighbours)
-        x = list(z)
-        x[self.dimension] = (z[self.dimension] - shift) / scale
-        factors = torch.exp(-self.log_scale)
-        return [(a - self.shift[k]) * factors[k] for k, a in enumerate(x)]
+    def inverse(self, z: Tensor, received: Sequence[Tensor], neighbours: Tensor) -> Tensor:
+        """From latents to data."""
+        scale, shift = self.scale_and_shift(z, received, neighbours)
+        x = self._replace(z, (self._changed(z) - shift) / scale)
+        return (x - self.shift) * torch.exp(-self.log_scale)
 
-    def _kept(self, x: list[Tensor]) -> Tensor:
-        return torch.stack([a for k, a in enumerate(x) if k != self.dimension], -1)
+    def _sum(self, hidden: Tensor, received: Tensor, neighbours: Tensor) -> Tensor:
+        own, sent = hidden.relu().chunk(2, -1)
+        return gather(neighbours, sent, own + received[:, None])
+
+    def _changed(self, x: Tensor) -> Tensor:
+        return x[..., self.dimension : self.dimension + 1]
+
+    def _replace(self, x: Tensor, changed: Tensor) -> Tensor:
+        at = self.dimension
+        return torch.cat([x[..., :at], changed, x[..., at + 1 :]], -1)
 
 
 class GraphFlow(nn.Module):
@@ -178,42 +193,46 @@ class GraphFlow(nn.Module):
         self.register_buffer("neighbours", neighbours, persistent=False)
         labels = len(neighbours) if labelled else 1
         self.couplings = nn.ModuleList(
-            GraphCoupling(i % dimensions, dimensions, context, hidden, labels)
-            for i in range(layers)
+            GraphCoupling(i % dimensions, dimensions, hidden, labels) for i in range(layers)
         )
+        self.contexts = _Senders(layers, context, hidden)
+        self.root = _Senders(layers, context, hidden)
 
     def forward(self, context: GraphContext | None) -> GraphTransform:
         """The transform for a batch of contexts, or the prior's without."""
         return GraphTransform(self, context)
 
-    def received(self, context: GraphContext | None) -> list[Received]:
-        """What every coupling's nodes receive."""
-        return [coupling.received(context) for coupling in self.couplings]
+    def received(self, context: GraphContext | None) -> Tensor:
+        """What context and root send: (2 rounds, couplings, N or 1, B or 1, hidden)."""
+        if context is None:
+            return self.root.constant()[..., None, :]
+        return self.contexts(context.nodes) + self.root(context.root[None])
 
-    def encode(self, x: Tensor, received: list[Received]) -> tuple[Tensor, Tensor]:
+    def encode(self, x: Tensor, received: Tensor) -> tuple[Tensor, Tensor]:
         """Data (S, B, N * D) to latents of the same shape and log-determinants (S, B)."""
-        state = self._split(x / self.unit)
-        log_det = x.new_full((), -x.shape[-1] * math.log(self.unit)).expand(x.shape[:-1])
-        for coupling, messages in zip(self.couplings, received, strict=True):
+        state = self._nodes(x / self.unit)
+        log_det = x.new_full(x.shape[:-1], -x.shape[-1] * math.log(self.unit))
+        for coupling, messages in zip(self.couplings, received.unbind(1), strict=True):
             state, change = coupling(state, messages, self.neighbours)
             log_det = log_det + change
-        return self._join(state), log_det
+        return _vectors(state), log_det
 
-    def decode(self, z: Tensor, received: list[Received]) -> Tensor:
+    def decode(self, z: Tensor, received: Tensor) -> Tensor:
         """Latents (S, B, N * D) to data."""
-        state = self._split(z)
-        for coupling, messages in zip(reversed(self.couplings), reversed(received), strict=True):
-            state = coupling.inverse(state, messages, self.neighbours)
-        return self._join(state) * self.unit
+        state, messages = self._nodes(z), received.unbind(1)
+        for coupling, sent in zip(reversed(self.couplings), reversed(messages), strict=True):
+            state = coupling.inverse(state, sent, self.neighbours)
+        return _vectors(state) * self.unit
 
-    def _split(self, x: Tensor) -> list[Tensor]:
-        """(S, B, N * D) -> D tensors (N, S, B)."""
-        parts = x.unflatten(-1, (len(self.neighbours), self.dimensions)).permute(3, 2, 0, 1)
-        return list(parts.contiguous().unbind(0))
+    def _nodes(self, x: Tensor) -> Tensor:
+        """(S, B, N * D) -> (N, S, B, D)."""
+        parts = x.unflatten(-1, (len(self.neighbours), self.dimensions))
+        return parts.permute(2, 0, 1, 3).contiguous()
 
-    def _join(self, state: list[Tensor]) -> Tensor:
-        """The inverse of `_split`."""
-        return torch.stack(state, -1).permute(1, 2, 0, 3).flatten(-2)
+
+def _vectors(state: Tensor) -> Tensor:
+    """(N, S, B, D) -> (S, B, N * D)."""
+    return state.permute(1, 2, 0, 3).flatten(-2)
 
 
 class GraphTransform(Transform):
@@ -225,10 +244,10 @@ class GraphTransform(Transform):
     def __init__(self, flow: GraphFlow, context: GraphContext | None) -> None:
         super().__init__()
         self.flow, self.context = flow, context
-        self._received: list[Received] | None = None
+        self._received: Tensor | None = None
 
     @property
-    def received(self) -> list[Received]:
+    def received(self) -> Tensor:
         """Messages of context and root, computed once."""
         if self._received is None:
             self._received = self.flow.received(self.context)
