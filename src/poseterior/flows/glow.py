@@ -253,6 +253,7 @@ class ConditionalGlow(nn.Module):
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(moments)
             moments /= torch.distributed.get_world_size()
-        mean, square = moments
-        self.linears[0].standardise(mean, (square - mean.square()).clamp_min(0).sqrt())
+        (mean, square), first = moments, self.linears[0]
+        assert isinstance(first, ActNormLinear)
+        first.standardise(mean, (square - mean.square()).clamp_min(0).sqrt())
         self.initialised.fill_(True)
