@@ -18,11 +18,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
 
 from dataset_files import mpi_test_set, save_3dpw, threedpw_sequence
 
+from oracles import human36m_files as made
 from poseterior.data.confidence_covariance import CovarianceRule
 from poseterior.data.datasets import DATA_SETS
 from poseterior.data.keypoint_source import MemorySource
 from poseterior.geometry.skeleton import H36M_17
 from poseterior.keypoints import Keypoints
+from poseterior.studies.published import published
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +97,24 @@ def test_scores_by_setting_and_action_and_their_means(run, tiny_lifter, roots, t
         assert word in ended.out
     shown = re.search(r"outdoor +8 +([\d.]+)", ended.out)
     assert float(shown[1]) == pytest.approx(settings["outdoor"]["mpjpe_mean_mm"], abs=0.06)
+
+
+def test_human36m_by_action(run, tiny_lifter, tmp_path):
+    """Its own reader, on files of its structure: one frame of each video but the bad ones."""
+    made.write_npz(tmp_path, made.world_poses(("S9", "S11")), ("gt", "cpn_ft_h36m_dbb"))
+    options = ("--data", "human36m", "--root", tmp_path, "--protocol", "every_64")
+    ended, numbers = _evaluated(run, tiny_lifter, tmp_path, *options, "--keypoints", "cpn")
+    assert numbers["provenance"]["assumptions"]["keypoints of"] == "cpn"
+    counts = {name: group["poses"] for name, group in numbers["per_action"].items()}
+    assert set(counts) == set(published("001", "Table 1, Protocol 1")[0]["per_action"])
+    assert counts.pop("Directions") < 16
+    assert set(counts.values()) == {16}
+    means = [group["min_mpjpe_mm"] for group in numbers["per_action"].values()]
+    assert numbers["mean_over_actions"]["min_mpjpe_mm"] == pytest.approx(np.mean(means))
+    assert "mean of the actions" in ended.out
+    assert_refused(run("evaluate", tiny_lifter, *options, "--split", "train"), "S1")
+    wrong = (*options[:4], "--protocol", "every_46")
+    assert_refused(run("evaluate", tiny_lifter, *wrong), "every_64")
 
 
 def test_data_without_groups_has_none(run, tiny_lifter, roots, tmp_path):
