@@ -52,9 +52,9 @@ _CINN = FitConfig(
     critic_steps=5,
 )  # fmt: skip
 _SMALL_CINN = FitConfig(
-    steps=6000, batch_size=256, optimiser="adam", learning_rate=1e-3, betas=(0.5, 0.9),
+    steps=4500, batch_size=128, optimiser="adam", learning_rate=1e-3, betas=(0.5, 0.99),
     weight_decay=0.0, warmup_steps=100, clip_value=15.0, clip_norm=10.0, ema=0.999,
-    critic_learning_rate=3e-4, validate_every=0, save_every=2000, log_every=100,
+    validate_every=0, save_every=2000, log_every=100,
 )  # fmt: skip
 # Likelihood of a graph flow on two CPU cores: float32, for its products are small.
 _CGNF = FitConfig(
