@@ -155,7 +155,7 @@ def numbers(array: Any, path: Path, key: str, shape: Sequence[int | None]) -> np
 
 def seventeen(positions: Any, path: Path, key: str, axes: int) -> np.ndarray:
     """Positions (T, 17, axes) of arrays with the data set's 32 joints or the usual 17."""
-    shape = getattr(positions, "shape", ())
+    shape: tuple[int, ...] = getattr(positions, "shape", ())
     joints = shape[1] if len(shape) == 3 else None
     if joints == len(H36M_17):
         return numbers(positions, path, key, (None, 17, axes))

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from poseterior.data.confidence_covariance import CovarianceRule
 from poseterior.data.human36m_cameras import CAMERAS
 from poseterior.data.human36m_clips import Clip, Request, entry, numbers
 from poseterior.data.human36m_protocols import clip_name, image_of
@@ -38,6 +39,7 @@ _FOCAL_PX = 2.25 * _CROP_PX
 _SIGMA_X, _THETA, _SIGMA_Y = 3, 4, 5
 # Of the Gaussians that the detector was trained to draw, and the paper's limit of what was fitted.
 _TARGET_SIGMA, _LARGEST_SIGMA = 2.0, 10.0
+_LEAST_SIGMA = CovarianceRule().sigma_confident
 _AMBIGUOUS_SIGMA = 5.0
 _SLOT = [H36M_17.index(joint) for joint in H36M_16.joints]
 
@@ -122,7 +124,7 @@ def _frames(images: Any, path: Path, names: tuple[str, str, int, str], key: str)
         isinstance(images, list | tuple | np.ndarray), path, key,
         expected="a list of paths", found=type(images).__name__,
     )  # fmt: skip
-    found = []
+    found: list[int] = []
     for image in images:
         parts = image_of(image)
         if parts is None or parts[:2] != (names[0], names[3]):
@@ -144,8 +146,7 @@ def covariance_of_fit(fits: Tensor) -> Tensor:
     is (cos theta, -sin theta).
     """
     sigma = fits[..., [_SIGMA_X, _SIGMA_Y]].abs().clamp_max(_LARGEST_SIGMA)
-    least = 0.55
-    variance = (sigma.square() - _TARGET_SIGMA**2).clamp_min(least**2)
+    variance = (sigma.square() - _TARGET_SIGMA**2).clamp_min(_LEAST_SIGMA**2)
     cos, sin = fits[..., _THETA].cos(), fits[..., _THETA].sin()
     axes = torch.stack([torch.stack([cos, sin], -1), torch.stack([-sin, cos], -1)], -2)
     scale = (_CROP_PX / _HEATMAP_PX) ** 2

@@ -120,7 +120,7 @@ def takes_of(names: Iterable[str], source: object, subject: str) -> dict[str, tu
         action = _RENAMED.get(word, word)
         if action in ACTIONS and (number.isdecimal() or not number):
             groups.setdefault(action, []).append((int(number or 0), name))
-    found = {}
+    found: dict[str, tuple[str, int]] = {}
     for action, numbered in groups.items():
         require(
             len(numbered) <= 2, source, f"{subject}/{action}",
