@@ -63,8 +63,9 @@ def _dtype_of(dtype: np.dtype, state: Any) -> np.dtype:
     version, order, subarray, names, fields = state[:5]
     if version != 3 or (subarray, names, fields) != (None, None, None):
         raise ValueError("a dtype that is no single number, text or object")
-    order = _text(order)
-    return dtype.newbyteorder(order) if order in ("<", ">") else dtype
+    if _text(order) == "<":
+        return dtype.newbyteorder("<")
+    return dtype.newbyteorder(">") if _text(order) == ">" else dtype
 
 
 def _reconstruct(arguments: tuple[Any, ...]) -> Pending:
