@@ -120,7 +120,7 @@ class Cinn(Lifter):
             hidden=256,
             condition_hidden=128,
             hypotheses=64,
-            hypothesised=32,
+            hypothesised=16,
             critic_chain_width=256,
         ),
         "paper": CinnConfig(),
