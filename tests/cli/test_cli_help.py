@@ -23,6 +23,10 @@ FLAGS = {
         "--data", "--root", "--split", "--json", "--report", "--observations", "--limb-scale",
         "--seed", "--hypotheses",
     },
+    "study": {
+        "--data", "--root", "--out", "--preset", "--only", "--budget", "--hypotheses", "--every",
+        "--seed", "--device",
+    },
     "data": {"--root"},
     "info": set(),
 }  # fmt: skip

@@ -237,3 +237,20 @@ def test_a_critic_is_not_counted_among_the_parameters() -> None:
             return list(self.critic.parameters())
 
     assert parameters(Two()) == 4
+
+
+def test_points_are_scored_once_each(workshop: Workshop) -> None:
+    point = Method("simple_baseline", "simple_baseline").run(workshop, SCORING)[0]
+    assert (point["hypotheses"], point["ece_median"]) == (1, None)
+    assert point["verdict"] == "one pose, no spread"
+    means = next(method for method in METHODS if method.name == "mdn_means")
+    many = Scoring(hypotheses=9, every=3)
+    assert means.run(workshop, many)[0]["hypotheses"] == 5
+    samples = next(method for method in METHODS if method.name == "mdn_samples")
+    assert samples.run(workshop, many)[0]["hypotheses"] == 9
+
+
+def test_each_seed_has_batches_of_its_own(data: StudyData) -> None:
+    first, again, other = (data.source(8, seed).batch(3)[1] for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other, atol=1e-3)

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,6 +20,7 @@ from poseterior.data.prediction_fields import PredictionRows
 from poseterior.errors import InputError, require
 from poseterior.keypoints import Keypoints
 from poseterior.posterior import Lifter, Posterior
+from poseterior.seeding import generator_from
 
 __all__ = ["BLOCK_ROWS", "MIN_JOINTS", "Sampling", "lifted_blocks", "placement"]
 
@@ -46,8 +46,7 @@ class Sampling:
 
     def generator(self, block: int, device: torch.device) -> torch.Generator:
         """The source of a block's noise."""
-        entropy = np.random.SeedSequence([self.seed, block]).generate_state(1, np.uint64)
-        return torch.Generator(device).manual_seed(int(entropy[0]))
+        return generator_from(self.seed, block, device=device)
 
 
 def placement(lifter: Lifter) -> tuple[torch.device, torch.dtype]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Train"]
 
-_MOST_SEED = (1 << 24) - 1  # each seed has 2^40 batches of its own
+_MOST_SEED = (1 << 24) - 1
 
 
 @dataclass(frozen=True)

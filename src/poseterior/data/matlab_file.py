@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io.matlab import MatReadError, loadmat
 
 from poseterior.errors import InputError, require
 
@@ -19,10 +18,10 @@ __all__ = ["read_matlab"]
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 # Before its HDF5 part a MATLAB 7.3 file has a header of 512 bytes.
 _HEADER = 512
-# What h5py and SciPy raise, by where in a file the damage lies.
+# What h5py and SciPy raise, by where in a file the damage lies; SciPy's own MatReadError too.
 _DAMAGED = (
     OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError, MemoryError,
-    NotImplementedError, MatReadError, zlib.error,
+    NotImplementedError, zlib.error,
 )  # fmt: skip
 
 
@@ -38,6 +37,8 @@ def read_matlab(
         InputError: no such file, a damaged one, an array that is not there or not of numbers;
             h5py not installed, for a file of version 7.3.
     """
+    from scipy.io.matlab import MatReadError  # importing it changes the environment
+
     path = Path(path)
     require(path.is_file(), path, "", expected="a MATLAB file", found="no such file")
     try:
@@ -45,7 +46,7 @@ def read_matlab(
         arrays = read(path, list(names))
     except InputError:
         raise
-    except _DAMAGED as error:
+    except (*_DAMAGED, MatReadError) as error:
         found = f"a truncated or damaged file ({str(error)[:100]})"
         raise InputError(path, "", expected="a MATLAB file", found=found) from None
     return {name: _numbers(path, name, array) for name, array in arrays.items()}
@@ -70,6 +71,8 @@ def _read_hdf5(path: Path, names: list[str]) -> dict[str, Any]:
 
 
 def _read_before(path: Path, names: list[str]) -> dict[str, Any]:
+    from scipy.io.matlab import loadmat
+
     found = loadmat(path, variable_names=names)
     for name in names:
         _require_there(path, name, found)

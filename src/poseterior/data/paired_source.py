@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from poseterior.errors import require
 from poseterior.keypoints import Keypoints
+from poseterior.seeding import generator_from
 
 __all__ = ["PairedSource"]
 
@@ -49,7 +49,6 @@ class PairedSource:
 
     def batch(self, index: int) -> tuple[Keypoints, Tensor]:
         """Keypoints with batch shape (B,) and poses (B, J, 3), metres, camera axes."""
-        entropy = np.random.SeedSequence([self.seed, index]).generate_state(1, np.uint64)
-        generator = torch.Generator().manual_seed(int(entropy[0]))
+        generator = generator_from(self.seed, index)
         rows = torch.randint(len(self.pose), (self.batch_size,), generator=generator)
         return self.keypoints[rows], self.pose[rows]

@@ -17,6 +17,7 @@ from poseterior.data.simulated_detector import (
 )
 from poseterior.geometry.skeleton import Skeleton
 from poseterior.keypoints import Keypoints
+from poseterior.seeding import generator_from
 
 __all__ = ["PoseSource"]
 
@@ -62,7 +63,7 @@ class PoseSource:
 
     def batch(self, index: int) -> tuple[Keypoints, Tensor]:
         """Keypoints with batch shape (B,) and poses (B, J, 3), metres, camera axes."""
-        generator = torch.Generator().manual_seed((self.seed << 40) + index)
+        generator = generator_from(self.seed, index)
         rows = torch.randint(len(self.positions), (self.batch_size,), generator=generator)
         pose = self.positions[rows]
         pose = pose - pose[:, [self.skeleton.root]]

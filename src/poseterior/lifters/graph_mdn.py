@@ -14,7 +14,7 @@ from poseterior.keypoints import Keypoints
 from poseterior.lifters.conditioning import JOINT_FEATURES, condition
 from poseterior.lifters.mdn import kernel_posterior, positive
 from poseterior.lifters.semantic_graph import SemanticGraphConv, SemanticGraphNetwork, adjacent
-from poseterior.lifters.semgcn import SemGCNConfig
+from poseterior.lifters.semgcn import SemGCN, SemGCNConfig
 from poseterior.posterior import Lifter, drop_root, insert_root
 
 __all__ = ["GraphMDN", "GraphMDNConfig"]
@@ -49,7 +49,7 @@ class GraphMDN(Lifter):
     name = "graph_mdn"
     Config = GraphMDNConfig
     PRESETS: ClassVar[dict[str, GraphMDNConfig]] = {
-        "small": GraphMDNConfig(network=SemGCNConfig()),
+        "small": GraphMDNConfig(network=SemGCN.PRESETS["small"]),
         "paper": GraphMDNConfig(),
     }
 

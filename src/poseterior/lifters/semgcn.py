@@ -46,7 +46,7 @@ class SemGCN(Lifter):
     name = "semgcn"
     Config = SemGCNConfig
     PRESETS: ClassVar[dict[str, SemGCNConfig]] = {
-        "small": SemGCNConfig(),
+        "small": SemGCNConfig(width=96),
         "paper": SemGCNConfig(),
     }
 
@@ -57,7 +57,8 @@ class SemGCN(Lifter):
         self.network = SemanticGraphNetwork(
             JOINT_FEATURES, c.width, c.blocks, c.non_local, c.dropout, mask
         )
-        self.last = SemanticGraphConv(c.width, 3, mask)
+        # Small at first: joints are fractions of a metre from the root.
+        self.last = SemanticGraphConv(c.width, 3, mask, gain=0.1)
 
     def pose(self, keypoints: Keypoints) -> Tensor:
         """The estimate (B, J, 3), metres, camera axes, with gradient."""

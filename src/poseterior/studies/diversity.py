@@ -24,6 +24,7 @@ from poseterior.metrics.diversity import (
 )
 from poseterior.metrics.pose_error import pa_mpjpe
 from poseterior.posterior import Lifter
+from poseterior.seeding import generator_from
 from poseterior.studies.ablation import VARIANTS
 from poseterior.studies.ambiguous import uncertain_joints
 from poseterior.studies.scored import thinned
@@ -52,7 +53,7 @@ def diversity(lifter: Lifter, source: MemorySource, scoring: Scoring) -> dict[st
     for start in range(0, source.rows, _BLOCK):
         part = slice(start, start + _BLOCK)
         keypoints, target = source.keypoints[part], source.target[part]
-        generator = torch.Generator().manual_seed((scoring.seed << 32) + start)
+        generator = generator_from(scoring.seed, start)
         hypotheses = lifter(keypoints).sample((scoring.hypotheses,), generator)
         values = {
             "spread": spread(hypotheses).sum(0),

@@ -19,6 +19,7 @@ from poseterior.keypoints import Keypoints
 from poseterior.metrics.pose_error import mpjpe, pa_mpjpe
 from poseterior.posteriors import GaussianPosterior
 from poseterior.quantization import quantize
+from poseterior.seeding import generator_from
 from poseterior.studies.ambiguous import SUBSETS
 from poseterior.studies.study import Row, Rows, Scoring, Study
 from poseterior.studies.table1 import METHODS
@@ -45,7 +46,7 @@ def least_errors(
     index = torch.tensor(counts) - 1
     for start in range(0, source.rows, _BLOCK):
         part = slice(start, start + _BLOCK)
-        generator = torch.Generator().manual_seed((seed << 32) + start)
+        generator = generator_from(seed, start)
         hypotheses, target = draw(source.keypoints[part], generator), source.target[part]
         for k, error in enumerate((mpjpe, pa_mpjpe)):
             least = error(hypotheses, target.expand_as(hypotheses)).cummin(0).values

@@ -11,10 +11,11 @@ import torch
 from poseterior.batch.score import evaluate
 from poseterior.data.keypoint_source import MemorySource
 from poseterior.posterior import Lifter
+from poseterior.posteriors import MixturePosterior, PointPosterior
 from poseterior.studies.study import Scoring
 from poseterior.studies.study_data import selected
 
-__all__ = ["parameters", "sample_seconds", "scored", "thinned", "verdict"]
+__all__ = ["distinct_hypotheses", "parameters", "sample_seconds", "scored", "thinned", "verdict"]
 
 _POSES, _REPEATS = 64, 5
 
@@ -26,7 +27,9 @@ def thinned(source: MemorySource, every: int) -> MemorySource:
 
 def scored(lifter: Lifter, source: MemorySource, scoring: Scoring) -> dict[str, Any]:
     """All that `evaluate` says of the lifter, with `verdict`, `parameters` and `sample_s`."""
-    result = evaluate(lifter, source, scoring.hypotheses, scoring.seed)
+    distinct = distinct_hypotheses(lifter, source)
+    count = min(scoring.hypotheses, distinct or scoring.hypotheses)
+    result = evaluate(lifter, source, count, scoring.seed)
     made = result.pop("provenance")
     return result | {
         "verdict": verdict(result),
@@ -35,6 +38,14 @@ def scored(lifter: Lifter, source: MemorySource, scoring: Scoring) -> dict[str, 
         "weights": made["weights"],
         "config": made["config"],
     }
+
+
+@torch.no_grad()
+def distinct_hypotheses(lifter: Lifter, source: MemorySource) -> int | None:
+    """How many hypotheses differ: 1 of a point, K of K points; None where all do."""
+    posterior = lifter(source.keypoints[:1])
+    parts = posterior.components if isinstance(posterior, MixturePosterior) else (posterior,)
+    return len(parts) if all(isinstance(part, PointPosterior) for part in parts) else None
 
 
 def verdict(result: dict[str, Any]) -> str:

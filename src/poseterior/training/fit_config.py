@@ -25,7 +25,8 @@ class FitConfig:
         clip_value: greatest absolute value of each entry of the gradient, or None.
         ema: decay of the running average of the weights, 0 for none; at update t the decay is
             at most (1 + t) / (10 + t). The average is what is validated and kept.
-        precision: "bfloat16" runs the losses under autocast; weights stay float32.
+        precision: "bfloat16" runs the losses under autocast; weights stay float32. "fast" does
+            so where the device computes bfloat16 itself: elsewhere it is many times slower.
         critic_steps: updates of an adversarial lifter's critic before each of its own.
         critic_learning_rate: the critic's, or None for the same.
         validate_every: steps between validations, 0 for one at the end only.
@@ -51,7 +52,7 @@ class FitConfig:
     clip_norm: float | None = None
     clip_value: float | None = None
     ema: float = 0.0
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16", "fast"] = "float32"
     critic_steps: int = 1
     critic_learning_rate: float | None = None
     validate_every: int = 1000
@@ -101,5 +102,5 @@ _RULES = {
     "betas": ("two in [0, 1)", lambda v: len(v) == 2 and all(0 <= b < 1 for b in v)),
     "optimiser": ("adam or adamw", lambda v: v in ("adam", "adamw")),
     "schedule": ("one of " + ", ".join(_SCHEDULES), lambda v: v in _SCHEDULES),
-    "precision": ("float32 or bfloat16", lambda v: v in ("float32", "bfloat16")),
+    "precision": ("float32, bfloat16 or fast", lambda v: v in ("float32", "bfloat16", "fast")),
 }

@@ -121,8 +121,17 @@ class Updates:
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Around the losses: bfloat16 where the config asks for it."""
-        enabled = self.config.precision == "bfloat16"
+        asked = self.config.precision
+        enabled = asked == "bfloat16" or (asked == "fast" and _computes_bfloat16(self.device))
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
+
+
+def _computes_bfloat16(device: torch.device) -> bool:
+    """Whether the device has instructions for it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def _require_finite(numbers: Mapping[str, float], index: int) -> None:
