@@ -107,6 +107,15 @@ def test_gaussians_hold_amplitude_mean_and_covariance_in_the_same_units(seen: Ob
     torch.testing.assert_close(seen.gaussians[..., 5][valid], fitted[..., 1, 1][valid])
 
 
+@pytest.mark.parametrize("detected", [0, 1, 2])
+def test_what_it_sees_stays_bounded_when_hardly_a_joint_is_detected(detected: int) -> None:
+    keypoints = batch()[0]
+    keypoints = replace(keypoints, valid=torch.ones_like(keypoints.valid))
+    seen = observe(keypoints.without(torch.arange(17) >= detected), H36M_17)
+    assert seen.points.abs().max() <= (2 * 17) ** 0.5
+    assert seen.gaussians.abs().max() < 20
+
+
 def test_hypotheses_project_forward_to_the_observed_2d_pose() -> None:
     lifter, (keypoints, _) = build(), batch()
     seen = observe(keypoints, H36M_17)

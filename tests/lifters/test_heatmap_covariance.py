@@ -67,3 +67,12 @@ def test_the_unit_of_the_image_does_not_matter(keypoints: Keypoints) -> None:
     )
     before, after = (fitted_covariance(condition(k, H36M_17)) for k in (keypoints, finer))
     torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4)
+
+
+def test_two_joints_close_together_are_no_wider_than_a_missing_one() -> None:
+    points = torch.tensor([[0.1, 0.1], [0.1001, 0.1], [0.0, 0.0]])
+    own = torch.tensor([[3e-4, 1e-4], [1e-4, 5e-4]])
+    valid = torch.tensor([True, True, False])
+    fitted = fitted_covariance(seen(points, own.expand(1, 3, 2, 2), valid))[0, 0]
+    # As long as 16² in each direction together, of the same shape, and the detector's own 2².
+    torch.testing.assert_close(fitted, 2 * 256 / 8e-4 * own + 4 * torch.eye(2))

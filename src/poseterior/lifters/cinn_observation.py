@@ -62,7 +62,7 @@ def _standardised(conditions: Conditions) -> tuple[Tensor, Tensor]:
     count = valid.sum(1, keepdim=True).clamp_min(1)
     mean = (valid * conditions.points).sum(1, keepdim=True) / count
     centred = valid * (conditions.points - mean)
-    size = (centred.square().sum((1, 2)) / (2 * count[:, 0, 0])).sqrt().clamp_min(1e-6)
+    size = (centred.square().sum((1, 2)) / (2 * count[:, 0, 0])).sqrt().clamp_min(1e-5)
     return centred / size[:, None, None], size
 
 

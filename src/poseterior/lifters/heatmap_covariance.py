@@ -34,9 +34,14 @@ def fitted_covariance(conditions: Conditions) -> Tensor:
     """Sigma (B, J, 2, 2) in heatmap px²: the observation's covariance plus 2² I.
 
     A detector's heatmap is the error of its peak convolved with the Gaussian it was trained
-    to draw, so their covariances add. A joint that was not detected has 16² I.
+    to draw, so their covariances add. A joint that was not detected has 16² I, and no
+    observation is taken for wider than that: where a joint or two give the box its size, a
+    heatmap pixel is tiny and the covariance in its unit without bounds.
     """
     pixel = heatmap_pixels(conditions)[:, None, None, None]
     identity = torch.eye(2).to(conditions.covariance)
-    fitted = conditions.covariance / pixel.square() + TARGET_SIGMA_PX**2 * identity
+    observed = conditions.covariance / pixel.square()
+    total = observed.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None].clamp_min(1e-6)
+    observed = observed * (2 * MISSING_SIGMA_PX**2 / total).clamp_max(1.0)
+    fitted = observed + TARGET_SIGMA_PX**2 * identity
     return torch.where(conditions.valid[..., None, None], fitted, MISSING_SIGMA_PX**2 * identity)
