@@ -32,7 +32,9 @@ def flow(
     labelled: bool = True, unit: float = 0.25, edges: list[tuple[int, int]] = EDGES
 ) -> GraphFlow:
     neighbours = adjacency(edges, NODES)
-    return randomised(GraphFlow(neighbours, DIMENSIONS, CONTEXT, HIDDEN, LAYERS, labelled, unit))
+    return randomised(
+        GraphFlow(neighbours, DIMENSIONS, CONTEXT, HIDDEN, LAYERS, labelled, unit, 0.5)
+    )
 
 
 def contexts(batch: int, seed: int = 1) -> GraphContext:

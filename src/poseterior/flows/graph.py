@@ -179,6 +179,8 @@ class GraphFlow(nn.Module):
         layers: number of couplings.
         labelled: whether every node has biases of its own.
         unit: data are divided by it first.
+        spread: latents are divided by it at last: about what the shifts should leave of data
+            divided by their unit. Scales of couplings shrink easily and hardly grow.
     """
 
     neighbours: Tensor
@@ -186,10 +188,10 @@ class GraphFlow(nn.Module):
 
     def __init__(
         self, neighbours: Tensor, dimensions: int, context: int, hidden: int,
-        layers: int, labelled: bool = False, unit: float = 1.0,
+        layers: int, labelled: bool = False, unit: float = 1.0, spread: float = 1.0,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.dimensions, self.unit = dimensions, unit
+        self.dimensions, self.unit, self.spread = dimensions, unit, spread
         self.register_buffer("neighbours", neighbours, persistent=False)
         labels = len(neighbours) if labelled else 1
         self.couplings = nn.ModuleList(
@@ -211,15 +213,15 @@ class GraphFlow(nn.Module):
     def encode(self, x: Tensor, received: Tensor) -> tuple[Tensor, Tensor]:
         """Data (S, B, N * D) to latents of the same shape and log-determinants (S, B)."""
         state = self._nodes(x / self.unit)
-        log_det = x.new_full(x.shape[:-1], -x.shape[-1] * math.log(self.unit))
+        log_det = x.new_full(x.shape[:-1], -x.shape[-1] * math.log(self.unit * self.spread))
         for coupling, messages in zip(self.couplings, received.unbind(1), strict=True):
             state, change = coupling(state, messages, self.neighbours)
             log_det = log_det + change
-        return _vectors(state), log_det
+        return _vectors(state) / self.spread, log_det
 
     def decode(self, z: Tensor, received: Tensor) -> Tensor:
         """Latents (S, B, N * D) to data."""
-        state, messages = self._nodes(z), received.unbind(1)
+        state, messages = self._nodes(z * self.spread), received.unbind(1)
         for coupling, sent in zip(reversed(self.couplings), reversed(messages), strict=True):
             state = coupling.inverse(state, sent, self.neighbours)
         return _vectors(state) * self.unit

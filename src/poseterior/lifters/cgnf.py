@@ -35,6 +35,7 @@ class CGNFConfig:
             published, or "residual", a residual network that sees all joints at once.
         encoder_width: hidden numbers of the encoder.
         encoder_blocks: of a residual encoder.
+        spread: see `GraphFlow`; published: 1, the first batch scaling every dimension.
         labelled: whether every joint has biases of its own; published: one set for all joints.
         prior, posterior: weights of the negative log-likelihoods, in nats per joint.
         mode: weight of the error of the latent centre, per millimetre.
@@ -47,6 +48,7 @@ class CGNFConfig:
     encoder: Literal["graph", "residual"] = "graph"
     encoder_width: int = 128
     encoder_blocks: int = 2
+    spread: float = 1.0
     labelled: bool = False
     prior: float = 0.5
     posterior: float = 0.5
@@ -107,7 +109,7 @@ class CGNF(Lifter):
     PRESETS: ClassVar[dict[str, CGNFConfig]] = {
         "small": CGNFConfig(
             layers=6, hidden=64, context=24, encoder="residual", encoder_width=256,
-            labelled=True, auxiliary_share=0.25,
+            spread=0.1, labelled=True, mode=0.01, auxiliary_share=0.25,
         ),
         "paper": CGNFConfig(),
     }  # fmt: skip
@@ -120,7 +122,9 @@ class CGNF(Lifter):
         self.encoder = encoders[c.encoder](c, skeleton)
         free = list(skeleton.free)
         neighbours = adjacency(skeleton.edges, len(skeleton))[free][:, free]
-        self.flow = GraphFlow(neighbours, 3, c.context, c.hidden, c.layers, c.labelled, _UNIT_M)
+        self.flow = GraphFlow(
+            neighbours, 3, c.context, c.hidden, c.layers, c.labelled, _UNIT_M, c.spread
+        )
         # Standard deviation of the latent: 1 as trained; a recalibration may change it.
         self.register_buffer("temperature", torch.ones(()))
 
