@@ -17,6 +17,7 @@ from poseterior.lifters.semgcn import SemGCNConfig
 from poseterior.posterior import drop_root, insert_root
 
 TINY = skeleton_from_tree("tiny_3", [("tip", "root"), ("root", None), ("other", "root")])
+STEPS = 200
 SMALL = GraphMDNConfig(kernels=3, network=SemGCNConfig(width=16, blocks=1))
 
 
@@ -76,17 +77,20 @@ def test_it_learns_that_one_joint_is_less_certain_than_another() -> None:
     lifter, keypoints = GraphMDN(SMALL, TINY), observe_tiny(128)
     spread = torch.tensor([0.05, 0.05, 0.05, 0.3, 0.3, 0.3])  # of tip and other
     adam = torch.optim.Adam(lifter.parameters(), 1e-2)
-    for step in range(150):
+    slower = torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.01, STEPS)
+    for step in range(STEPS):
         pose = insert_root(spread * torch.randn((128, 6), generator=rng(step)), TINY)
         loss = lifter.losses(keypoints, pose, rng())["nll"]
         adam.zero_grad()
         loss.backward()
         adam.step()
+        slower.step()
     pose = insert_root(spread * torch.randn((128, 6), generator=rng(999)), TINY)
     with torch.no_grad():
         posterior = lifter(keypoints)
         found = -posterior.log_prob(pose).mean().item()
     entropy = (0.5 * math.log(2 * math.pi * math.e) + spread.log()).sum().item()
-    assert abs(found - entropy) < 0.8
-    deviation = posterior.sample((200,), rng()).std((0, 1)).mean(-1)
-    assert 3 < deviation[2] / deviation[0] < 9
+    assert abs(found - entropy) < 0.3
+    errors = (posterior.sample((200,), rng()) - posterior.mean).abs().flatten(0, 1)
+    tip, other = (errors[:, j].median().item() for j in (0, 2))
+    assert 5 < other / tip < 7

@@ -35,7 +35,7 @@ _MOMENTS = FitConfig(
 )  # fmt: skip
 # Likelihood of mixtures over the networks of `simple_baseline` and `semgcn`, on two CPU cores.
 _MIXTURE = FitConfig(
-    steps=12_000, optimiser="adam", weight_decay=0.0, warmup_steps=100, final_fraction=0.001,
+    steps=9000, optimiser="adam", weight_decay=0.0, warmup_steps=100, final_fraction=0.001,
     clip_norm=50.0, validate_every=0, save_every=2000, log_every=100,
 )  # fmt: skip
 # Li and Lee 2019: as Martinez et al.
@@ -73,7 +73,7 @@ _GRAPH = FitConfig(
     steps=731_250, batch_size=64, optimiser="adam", weight_decay=0.0, clip_norm=1.0,
     schedule="exponential", decay_by=0.96, decay_every=100_000,
 )  # fmt: skip
-_SMALL_GRAPH = replace(_MIXTURE, steps=6000, batch_size=128, clip_norm=1.0)
+_SMALL_GRAPH = replace(_MIXTURE, steps=4500, batch_size=128, learning_rate=4e-3, clip_norm=1.0)
 # Kolotouros et al. 2021: 300 thousand steps at 1e-4, no decay of the rate told of.
 _GLOW_PAPER = FitConfig(
     steps=300_000, batch_size=64, optimiser="adam", learning_rate=1e-4, weight_decay=0.0,
