@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["InputError", "require"]
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["InputError", "known", "require"]
 
 
 class InputError(ValueError):
@@ -29,3 +32,13 @@ def require(
     """Raise `InputError` unless `condition` holds."""
     if not condition:
         raise InputError(source, field, expected=expected, found=found)
+
+
+def known(what: str, name: str, names: Iterable[str]) -> str:
+    """`name`, if it is one; else `InputError` with the known ones and the nearest."""
+    choices = list(names)
+    if name not in choices:
+        near = difflib.get_close_matches(name, choices, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise InputError(what, "", expected=f"one of {', '.join(choices)}{hint}", found=name)
+    return name

@@ -20,7 +20,6 @@ from poseterior.cli.options import (
     Root,
     SeenPath,
     check_draws,
-    known,
 )
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ class Evaluate:
         """The file given, else the data set's split."""
         from poseterior.data.datasets import DATA_SETS
         from poseterior.data.observations import open_observations
-        from poseterior.errors import require
+        from poseterior.errors import known, require
 
         if self.observations is not None:
             parts = {"split": self.split, "limb-scale": self.limb_scale, **self._options}

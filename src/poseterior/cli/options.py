@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,7 +29,6 @@ __all__ = [
     "Whole",
     "check_draws",
     "check_range",
-    "known",
 ]
 
 MOST = 2**63 - 1
@@ -84,13 +81,3 @@ def check_range(least: int, most: int, **options: int | None) -> None:
             raise InputError(option, "", expected=f"{least} or more", found=value)
         if value is not None and value > most:
             raise InputError(option, "", expected=f"at most {most}", found=value)
-
-
-def known(what: str, name: str, names: Iterable[str]) -> str:
-    """`name`, if it is one; else `InputError` with the known ones and the nearest."""
-    choices = list(names)
-    if name not in choices:
-        near = difflib.get_close_matches(name, choices, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise InputError(what, "", expected=f"one of {', '.join(choices)}{hint}", found=name)
-    return name

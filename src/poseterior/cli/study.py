@@ -8,8 +8,19 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from poseterior.cli.options import MOST, Count, Name, Root, check_draws, check_range, known
-from poseterior.errors import require
+from poseterior.cli.options import (
+    MOST,
+    Count,
+    Data,
+    Detections,
+    Name,
+    Protocol,
+    Root,
+    Whole,
+    check_draws,
+    check_range,
+)
+from poseterior.errors import known, require
 
 __all__ = ["StudyCommand"]
 
@@ -18,15 +29,20 @@ _MOST_SEED = (1 << 24) - 1
 
 @dataclass(frozen=True)
 class StudyCommand:
-    """Train and score the rows of a study; stop it any time, run it again to go on."""
+    """Train and score the rows of a study; stop it any time, run it again to go on.
+
+    Several processes may work in one folder: each takes rows that no other is at.
+    """
 
     study: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
     """table1, ambiguous, ablation, samples or diversity."""
     out: Path
     """Folder of rows, checkpoints and results; studies in one folder share their trainings."""
-    data: Literal["cmu"] = "cmu"
-    """The data set."""
+    data: Data = "cmu"
+    """The data set: cmu (motion capture seen by a simulated detector) or human36m (its pairs)."""
     root: Root = None
+    protocol: Protocol = None
+    keypoints: Detections = None
     preset: Literal["small", "paper"] = "small"
     """Sizes and recipes: small for a computer without a GPU, paper for the published ones."""
     only: Name = None
@@ -35,8 +51,8 @@ class StudyCommand:
     """Factor on the steps of every training."""
     hypotheses: Count = 200
     """Poses to draw for each observation."""
-    every: Count = 4
-    """Score every so many of the test observations."""
+    every: Whole = None
+    """Score every so many of the test observations; 4 of cmu and 1 of human36m if not given."""
     seed: Count = 0
     """Seed of weights, batches and draws."""
     device: Literal["cpu", "cuda"] = "cpu"
@@ -51,21 +67,20 @@ class StudyCommand:
         from poseterior.report.study_tables import markdown_table
         from poseterior.studies import STUDIES
         from poseterior.studies.study import Scoring, run_study
-        from poseterior.studies.study_data import cmu_study_data
+        from poseterior.studies.study_data import study_data
         from poseterior.studies.workshop import Workshop
 
         study = STUDIES[known("study", self.study, STUDIES)]
         if self.only is not None:
             known("--only", self.only, [row.name for row in study.rows])
-        data = cmu_study_data(self.root)
+        options = {"protocol": self.protocol, "keypoints": self.keypoints}
+        data = study_data(self.data, self.root, options)
+        scoring = Scoring(self.hypotheses, self.every or data.every, self.seed)
         with told(), progress() as display:
             workshop = Workshop(
                 data, self.out, self.preset, self.budget, self.seed, self.device, display
             )
-            result = run_study(
-                study, workshop, Scoring(self.hypotheses, self.every, self.seed), self.only,
-                _announced(display),
-            )  # fmt: skip
+            result = run_study(study, workshop, scoring, self.only, _announced(display))
         files = write_study(result, self.out)
         print(markdown_table(result), *result["notes"], sep="\n")
         print("written:", ", ".join(str(path) for path in files))

@@ -18,9 +18,8 @@ from poseterior.cli.options import (
     Root,
     Whole,
     check_range,
-    known,
 )
-from poseterior.errors import require
+from poseterior.errors import known, require
 
 if TYPE_CHECKING:
     from poseterior.cli.training_job import TrainingJob
@@ -118,8 +117,8 @@ class Train:
             require(new, folder, "", expected="a new folder, or --resume", found="a run there")
 
     def _job(self, lifter: Lifter) -> TrainingJob:
-        from poseterior.cli.training_data import training_data
         from poseterior.cli.training_job import TrainingJob
+        from poseterior.studies.training_data import training_data
         from poseterior.training.ranks import launch
 
         settings = {

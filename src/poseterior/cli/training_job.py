@@ -12,9 +12,9 @@ from typing import Any
 from poseterior.batch.score import evaluate
 from poseterior.cli.console import progress
 from poseterior.cli.outcome import Failed
-from poseterior.cli.training_data import TrainingData
 from poseterior.data.keypoint_source import MemorySource
 from poseterior.posterior import Lifter
+from poseterior.studies.training_data import TrainingData
 from poseterior.training.begin import begun, new_lifter
 from poseterior.training.fit import Diverged, Interrupted, fit
 from poseterior.training.log import LOG_FILE

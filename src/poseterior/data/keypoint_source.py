@@ -15,7 +15,7 @@ from poseterior.errors import require
 from poseterior.geometry.skeleton import Skeleton
 from poseterior.keypoints import Keypoints
 
-__all__ = ["KeypointSource", "MemorySource", "ObservationRows", "table_source"]
+__all__ = ["KeypointSource", "MemorySource", "ObservationRows", "selected", "table_source"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,3 +128,15 @@ def table_source(table: KeypointTable, name: str = "keypoints") -> MemorySource:
     """A keypoint file's rows as a source, labelled with their frame and person."""
     labels = {"frame": table.frame.numpy(), "person": table.person.numpy()}
     return MemorySource(table.keypoints, labels=labels, name=name, notes=table.assumptions)
+
+
+def selected(source: MemorySource, rows: Tensor, name: str = "") -> MemorySource:
+    """The rows (N,) of a source, by index, in that order."""
+    index = rows.numpy()
+    return MemorySource(
+        source.keypoints[rows],
+        None if source.target is None else source.target[rows],
+        {key: labels[index] for key, labels in source.labels.items()},
+        name=name or source.name,
+        notes=source.notes,
+    )

@@ -16,6 +16,7 @@ from poseterior.report.study_columns import README, column
 from poseterior.report.study_figures import figures, reliabilities
 from poseterior.report.study_pivot import has_counts, pivot
 from poseterior.report.study_plots import write_study_plot
+from poseterior.report.study_published import published_html, published_table
 from poseterior.report.study_rows import Row, study_name, study_rows
 from poseterior.report.summary import provenance
 
@@ -35,7 +36,8 @@ def write_study(result: Mapping[str, Any], out: Path) -> list[Path]:
     Args:
         result: "study" (the NAME), "rows" [{"method", numbers..., "intervals" {key: [low, high]},
             "reliability" as `score --json` has it, "reasons" {key: why it is null}}], and, if
-            known, "title", "notes" [str], "missing" [names of rows still to run], "columns" [keys
+            known, "title", "notes" [str], "missing" [names of rows still to run],
+            "published" [the papers' rows, as `studies.published` gives them], "columns" [keys
             of the main table] and "provenance".
         out: folder.
 
@@ -88,6 +90,7 @@ def study_markdown(result: Mapping[str, Any]) -> str:
         f"{_LEGEND} –: not computable.\n",
         "".join(notes),
         "".join(["## Verdicts\n\n", *verdicts]) if verdicts else "",
+        published_table(result),
     ]
     return "\n".join(part for part in parts if part)
 
@@ -103,7 +106,7 @@ def study_html(result: Mapping[str, Any]) -> str:
         "style": _asset("report.css") + _asset("study.css"),
         "header": _header(result),
         "charts": figures(result),
-        "tables": _tables(result),
+        "tables": _tables(result) + published_html(result),
         "reliability": reliabilities(result),
         "provenance": provenance(result),
     }

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from poseterior.data.keypoint_source import MemorySource
+from poseterior.data.keypoint_source import MemorySource, selected
 from poseterior.keypoints import Keypoints
 from poseterior.lifters.conditioning import condition
 from poseterior.lifters.heatmap_covariance import fitted_covariance
 from poseterior.studies.scored import scored
 from poseterior.studies.study import Row, Rows, Scoring, Study
-from poseterior.studies.study_data import selected
 from poseterior.studies.table1 import METHODS, Method
 from poseterior.studies.workshop import Workshop
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from poseterior.data.keypoint_source import MemorySource
+from poseterior.data.keypoint_source import MemorySource, selected
 from poseterior.geometry.units import mm
 from poseterior.lifters.conditioning import condition
 from poseterior.lifters.heatmap_covariance import fitted_covariance
@@ -29,7 +29,6 @@ from poseterior.studies.ablation import VARIANTS
 from poseterior.studies.ambiguous import uncertain_joints
 from poseterior.studies.scored import thinned
 from poseterior.studies.study import Row, Rows, Scoring, Study
-from poseterior.studies.study_data import selected
 from poseterior.studies.table1 import METHODS
 from poseterior.studies.workshop import Workshop
 

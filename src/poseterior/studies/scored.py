@@ -9,11 +9,10 @@ from typing import Any
 import torch
 
 from poseterior.batch.score import evaluate
-from poseterior.data.keypoint_source import MemorySource
+from poseterior.data.keypoint_source import MemorySource, selected
 from poseterior.posterior import Lifter
 from poseterior.posteriors import MixturePosterior, PointPosterior
 from poseterior.studies.study import Scoring
-from poseterior.studies.study_data import selected
 
 __all__ = ["distinct_hypotheses", "parameters", "sample_seconds", "scored", "thinned", "verdict"]
 

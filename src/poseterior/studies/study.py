@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import torch
 from poseterior.batch.provenance import versions
 from poseterior.batch.score import save_result
 from poseterior.errors import InputError, require
+from poseterior.studies.alone import Busy, alone
+from poseterior.studies.published import published_for
 from poseterior.studies.workshop import Workshop
 
 __all__ = ["Row", "Rows", "Scoring", "Study", "run_study"]
@@ -64,6 +67,9 @@ def run_study(
 ) -> dict[str, Any]:
     """Run the rows that are not there yet, and write `NAME.json` of all that are.
 
+    Several processes may run the same study in the same folder: each takes the rows that no
+    other is at, and in the end waits for theirs.
+
     Args:
         study: which.
         workshop: trains; its folder holds the rows too, in rows/NAME.
@@ -72,7 +78,8 @@ def run_study(
         progress: called with a row's name, its number and how many there are.
 
     Returns:
-        What NAME.json holds: `study`, `title`, `rows`, `notes`, `missing`, `provenance`.
+        What NAME.json holds: `study`, `title`, `rows`, `notes`, `missing`, `published` (the
+        papers' rows for the same data set) and `provenance`.
 
     Raises:
         InputError: the folder has rows of other settings, or a row's file is damaged.
@@ -80,13 +87,16 @@ def run_study(
     settings = _settings(workshop, scoring)
     _require_same(workshop.out / "study.json", settings)
     chosen = [row for row in study.rows if only in (None, row.name)]
-    for number, row in enumerate(chosen):
-        if progress is not None:
-            progress(row.name, number, len(chosen))
-        path = _row_path(workshop, study, row)
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save_result({"rows": row.run(workshop, scoring)}, path)
+    for waits in (False, True):
+        bench = replace(workshop, waits=waits)
+        for number, row in enumerate(chosen):
+            path = _row_path(workshop, study, row)
+            with suppress(Busy), alone(path, waits):
+                if path.exists():
+                    continue
+                if progress is not None:
+                    progress(row.name, number, len(chosen))
+                save_result({"rows": row.run(bench, scoring)}, path)
     result = _together(study, workshop, settings)
     save_result(result, workshop.out / f"{study.name}.json")
     return result
@@ -149,6 +159,7 @@ def _together(study: Study, workshop: Workshop, settings: Mapping[str, Any]) -> 
         "rows": rows,
         "notes": list(study.notes(rows)),
         "missing": missing,
+        "published": published_for(workshop.data.name, study.name),
         "provenance": {**settings, "versions": versions(), "machine": _machine()},
     }
 

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from poseterior.data.cmu import load_cmu, load_observations
+from poseterior.data.datasets import DATA_SETS
 from poseterior.data.keypoint_source import KeypointSource, MemorySource
 from poseterior.data.observations import open_observations
+from poseterior.data.paired_source import PairedSource
 from poseterior.data.pose_source import PoseSource
-from poseterior.errors import require
-from poseterior.geometry.skeleton import Skeleton
+from poseterior.errors import known, require
+from poseterior.geometry.skeleton import H36M_17, Skeleton
+from poseterior.studies.training_data import pairs
 from poseterior.training.updates import Source
 
-__all__ = ["StudyData", "cmu_study_data", "selected"]
+__all__ = ["STUDY_DATA", "StudyData", "study_data"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class StudyData:
         test: what is scored, all of it; studies take every so many poses.
         skeleton: of both.
         about: fingerprints, for the result's provenance.
+        every: score every so many of the test poses, if nothing else is asked for.
     """
 
     name: str
@@ -37,18 +39,7 @@ class StudyData:
     test: MemorySource
     skeleton: Skeleton
     about: Mapping[str, Any]
-
-
-def selected(source: MemorySource, rows: torch.Tensor, name: str = "") -> MemorySource:
-    """The rows (N,) of a source, by index, in that order."""
-    index = rows.numpy()
-    return MemorySource(
-        source.keypoints[rows],
-        None if source.target is None else source.target[rows],
-        {key: labels[index] for key, labels in source.labels.items()},
-        name=name or source.name,
-        notes=source.notes,
-    )
+    every: int = 1
 
 
 def in_memory(source: KeypointSource) -> MemorySource:
@@ -57,11 +48,11 @@ def in_memory(source: KeypointSource) -> MemorySource:
     return MemorySource(rows.keypoints, rows.target, rows.labels, source.name, source.notes)
 
 
-def cmu_study_data(root: str | Path | None) -> StudyData:
-    """CMU motion capture: augmented and seen anew for training, the fixed test observations.
-
-    `InputError` where the folder holds no such data.
-    """
+def _cmu(root: Path | None, options: Mapping[str, object]) -> StudyData:
+    """CMU motion capture: augmented and seen anew for training, the fixed test observations."""
+    for name, value in options.items():
+        expected = "no such option of cmu"
+        require(value is None, f"--{name}", "", expected=expected, found=value)
     clips = load_cmu(root, "train")
     path = load_observations(root, "test")
     test = in_memory(open_observations(path))
@@ -76,4 +67,50 @@ def cmu_study_data(root: str | Path | None) -> StudyData:
             "train": {"frames": len(clips), "fingerprint": clips.fingerprint},
             "test": {"poses": test.rows, "fingerprint": test.fingerprint()},
         },
+        every=4,
     )
+
+
+def _human36m(root: Path | None, options: Mapping[str, object]) -> StudyData:
+    """Human3.6M's pairs of keypoints and poses, subjects and frames by its protocol."""
+    data = DATA_SETS["human36m"]
+    folder = data.folder(root)
+    train, test = (pairs(data.open(folder, s, options), H36M_17) for s in ("train", "test"))
+    pose = train.target
+    assert pose is not None  # `pairs` sees to it
+    return StudyData(
+        name="human36m",
+        source=lambda size, seed: PairedSource(train.keypoints, pose, size, seed),
+        test=test,
+        skeleton=H36M_17,
+        about={
+            "options": {name: value for name, value in options.items() if value is not None},
+            "notes": dict(test.notes),
+            **{
+                split: {"poses": source.rows, "fingerprint": source.fingerprint()}
+                for split, source in (("train", train), ("test", test))
+            },
+        },
+    )
+
+
+STUDY_DATA: dict[str, Callable[[Path | None, Mapping[str, object]], StudyData]] = {
+    "cmu": _cmu,
+    "human36m": _human36m,
+}
+
+
+def study_data(
+    name: str, root: Path | None, options: Mapping[str, object] | None = None
+) -> StudyData:
+    """The data of a study, by the data set's name.
+
+    Args:
+        name: "cmu", or "human36m" of those who hold it.
+        root: its folder; if None, the one that its environment variable names.
+        options: `protocol` and `keypoints`, as `open_human36m` takes them.
+
+    Raises:
+        InputError: an unknown name or option, or anything bad in the files.
+    """
+    return STUDY_DATA[known("--data", name, STUDY_DATA)](root, options or {})

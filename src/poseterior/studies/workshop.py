@@ -9,6 +9,7 @@ from typing import Any
 
 from poseterior.lifters import LIFTERS
 from poseterior.posterior import Lifter
+from poseterior.studies.alone import alone
 from poseterior.studies.study_data import StudyData
 from poseterior.training.begin import begun, new_lifter
 from poseterior.training.fit import fit
@@ -51,6 +52,7 @@ class Workshop:
         seed: of weights, batches and draws.
         device: "cpu" or "cuda".
         progress: a started `rich.progress.Progress`, or None.
+        waits: for a training that another process is at; else that raises `Busy`.
     """
 
     data: StudyData
@@ -60,6 +62,7 @@ class Workshop:
     seed: int = 0
     device: str = "cpu"
     progress: Any = field(default=None, compare=False)
+    waits: bool = field(default=True, compare=False)
 
     def trained(
         self, name: str, suffix: str = "", changes: Mapping[str, Any] | None = None, key: str = ""
@@ -73,13 +76,14 @@ class Workshop:
             key: folder in which it is kept; the name (and the suffix) if empty.
 
         Raises:
+            Busy: another process trains it, and not `waits`.
             Interrupted: a signal came; the training's state is saved.
             Diverged: it did not converge.
         """
         cls: Any = LIFTERS[name]
         preset = self.preset + suffix
         config = replace(cls.PRESETS[preset], **(changes or {}))
-        lifter = new_lifter(cls, config, self.seed)
+        lifter = new_lifter(cls, config, self.seed, self.data.skeleton)
         before = 0.0
         if hasattr(lifter, "use_base"):
             base = self.trained(lifter.base.name)
@@ -90,10 +94,11 @@ class Workshop:
         lifter.to(self.device)
         source = self.data.source(settings.batch_size, self.seed)
         about = {"data": self.data.name, "preset": preset, "device": self.device, **self.data.about}
-        fit(
-            lifter, source, out, settings, resume=begun(out), progress=self.progress,
-            provenance=about,
-        )  # fmt: skip
+        with alone(out, self.waits):
+            fit(
+                lifter, source, out, settings, resume=begun(out), progress=self.progress,
+                provenance=about,
+            )  # fmt: skip
         return Trained(lifter.cpu(), before + _seconds(out), settings.steps)
 
     def settings(self, name: str, preset: str) -> FitConfig:

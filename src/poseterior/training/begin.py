@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from poseterior.geometry.skeleton import H36M_17, Skeleton
 from poseterior.training.checkpoint import MODEL_FILE
 from poseterior.training.state import STATE_FILE
 
@@ -23,8 +24,8 @@ def occupied(folder: Path) -> bool:
     return begun(folder) or (folder / MODEL_FILE).exists()
 
 
-def new_lifter(cls: Any, config: Any, seed: int) -> Any:
+def new_lifter(cls: Any, config: Any, seed: int, skeleton: Skeleton = H36M_17) -> Any:
     """A lifter whose first weights come from the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
-        return cls(config)
+        return cls(config, skeleton)

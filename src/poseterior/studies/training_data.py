@@ -10,16 +10,14 @@ from typing import Any
 import torch
 
 from poseterior.batch.observed import in_skeleton
-from poseterior.cli.options import known
 from poseterior.data.cmu import load_cmu
 from poseterior.data.datasets import DATA_SETS, DataSet
-from poseterior.data.keypoint_source import KeypointSource, MemorySource
+from poseterior.data.keypoint_source import KeypointSource, MemorySource, selected
 from poseterior.data.observed_anew import observed_anew
 from poseterior.data.paired_source import PairedSource
 from poseterior.data.pose_source import PoseSource
-from poseterior.errors import InputError, require
+from poseterior.errors import InputError, known, require
 from poseterior.geometry.skeleton import Skeleton
-from poseterior.studies.study_data import selected
 from poseterior.training.updates import Source
 
 __all__ = ["TrainingData", "pairs", "training_data"]
