@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from poseterior.data.confidence_covariance import CovarianceRule
 from poseterior.data.demo_clip import demo_motion
+from poseterior.data.keypoint_source import MemorySource
 from poseterior.data.observations_writer import write_observations
 from poseterior.geometry.skeleton import H36M_17, Skeleton, get_skeleton
 from poseterior.keypoints import Keypoints
@@ -174,3 +176,17 @@ def tiny_cmu(folder: Path) -> Path:
     labels = {"clip": arrays["clip"], "frame": arrays["frame"]}
     write_observations(folder / "test_observations.npz", keypoints, poses(8), labels)
     return folder
+
+
+def observed_walk(root: Path, split: str, **options) -> MemorySource:
+    """Stands in for Human3.6M: a walk, detected with confidence."""
+    rows, skip = (30, 0) if split == "train" else (10, 40)
+    pose = poses(rows, skip)
+    seen = torch.from_numpy(pixels(pose)).float()
+    valid = torch.ones(rows, 17, dtype=torch.bool)
+    camera = torch.tensor([[900.0, 0, 500], [0, 900, 400], [0, 0, 1]]).expand(rows, 3, 3)
+    keypoints = Keypoints(
+        seen, CovarianceRule()(seen, None, valid), valid, H36M_17, intrinsics=camera
+    )
+    labels = {"clip": np.repeat(["S9 Walking", "S11 Sitting"], rows // 2)}
+    return MemorySource(keypoints, pose, labels, f"{root} {split}", options)

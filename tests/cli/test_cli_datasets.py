@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cli_files import assert_refused, pixels, poses
+from cli_files import assert_refused, observed_walk
 from safetensors.torch import load_file
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
@@ -19,11 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
 from dataset_files import mpi_test_set, save_3dpw, threedpw_sequence
 
 from oracles import human36m_files as made
-from poseterior.data.confidence_covariance import CovarianceRule
 from poseterior.data.datasets import DATA_SETS
 from poseterior.data.keypoint_source import MemorySource
-from poseterior.geometry.skeleton import H36M_17
-from poseterior.keypoints import Keypoints
 from poseterior.studies.published import published
 
 
@@ -35,24 +32,10 @@ def roots(tmp_path_factory) -> dict[str, Path]:
     return {"mpi_inf_3dhp": mpi_test_set(folder / "mpi"), "3dpw": folder / "3dpw"}
 
 
-def _pairs(root: Path, split: str, **options) -> MemorySource:
-    """Stands in for Human3.6M: a walk, detected with confidence."""
-    rows, skip = (30, 0) if split == "train" else (10, 40)
-    pose = poses(rows, skip)
-    seen = torch.from_numpy(pixels(pose)).float()
-    valid = torch.ones(rows, 17, dtype=torch.bool)
-    camera = torch.tensor([[900.0, 0, 500], [0, 900, 400], [0, 0, 1]]).expand(rows, 3, 3)
-    keypoints = Keypoints(
-        seen, CovarianceRule()(seen, None, valid), valid, H36M_17, intrinsics=camera
-    )
-    labels = {"clip": np.repeat(["S9 Walking", "S11 Sitting"], rows // 2)}
-    return MemorySource(keypoints, pose, labels, f"{root} {split}", options)
-
-
 @pytest.fixture
 def human36m(monkeypatch, tmp_path) -> Path:
     """The folder of a stand-in for Human3.6M."""
-    monkeypatch.setitem(DATA_SETS, "human36m", replace(DATA_SETS["human36m"], opener=_pairs))
+    monkeypatch.setitem(DATA_SETS, "human36m", replace(DATA_SETS["human36m"], opener=observed_walk))
     folder = tmp_path / "human36m"
     folder.mkdir()
     return folder
@@ -177,7 +160,7 @@ def test_data_without_all_joints_cannot_be_trained_on(run, roots, tmp_path, name
 
 def test_pairs_without_all_joints_or_targets_are_refused(run, human36m, tmp_path, monkeypatch):
     def without_target(root, split):
-        return MemorySource(_pairs(root, split).keypoints, name="seen")
+        return MemorySource(observed_walk(root, split).keypoints, name="seen")
 
     def of_limbs(root, split):
         return DATA_SETS["3dpw"].open(root, "test")

@@ -7,11 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from poseterior.data.demo_clip import demo_motion
 from poseterior.data.pose_source import PoseSource
 from poseterior.errors import InputError
 from poseterior.geometry.skeleton import H36M_17
 from poseterior.keypoints import Keypoints
 from poseterior.lifters.conditioning import condition, feature_count
+from poseterior.training.shipped import open_lifter
 
 
 @pytest.fixture
@@ -85,6 +87,24 @@ def test_shapes_and_finiteness(keypoints):
         .features.isfinite()
         .all()
     )
+
+
+@pytest.mark.parametrize("joint", range(17))
+def test_a_single_joint_gives_no_huge_features(keypoints, joint):
+    others = torch.arange(17) != joint
+    features = condition(keypoints.without(others), H36M_17).features
+    assert features.abs().max() <= 8
+    assert condition(keypoints, H36M_17).features.abs().max() < 8
+
+
+def test_the_shipped_lifter_stays_a_person_when_one_joint_is_left():
+    generator = torch.Generator().manual_seed(0)
+    positions = demo_motion()[::8]
+    keypoints, _ = PoseSource(positions, H36M_17, 64, masked=0.0).batch(0)
+    kept = torch.randint(17, (64, 1), generator=generator)
+    keypoints = keypoints.without(torch.arange(17) != kept)
+    drawn = open_lifter("coupling_flow")(keypoints).sample((50,), generator)
+    assert drawn.norm(dim=-1).max() < 2.5
 
 
 def test_an_unknown_camera_is_assumed_from_the_image_size(keypoints):

@@ -27,6 +27,9 @@ JOINT_FEATURES = 8
 _PRECISION_FLOOR = 0.1
 # Smallest standard deviation, as a fraction of the spread, that features tell apart.
 _SIGMA_FLOOR = 1e-3
+# Of one or two joints the spread is next to nothing and all else many times that; of four
+# joints or more no feature is as large.
+_LARGEST = 8.0
 
 
 @dataclass(frozen=True)
@@ -149,9 +152,10 @@ def _features(points: Tensor, covariance: Tensor, valid: Tensor) -> Tensor:
     size = (weight * points.square()).sum((1, 2)).sqrt().clamp_min(1e-6)
     points = points / size[:, None, None]
     covariance = covariance / size.square()[:, None, None, None]
-    features = [points, _spread_features(covariance), torch.ones_like(points[..., :1])]
-    joint = torch.where(valid[..., None], torch.cat(features, -1), 0.0)
-    return torch.cat([joint.flatten(1), size.log()[:, None] + 2.0], -1)
+    of_joint = [points, _spread_features(covariance), torch.ones_like(points[..., :1])]
+    joint = torch.where(valid[..., None], torch.cat(of_joint, -1), 0.0)
+    features = torch.cat([joint.flatten(1), size.log()[:, None] + 2.0], -1)
+    return features.clamp(-_LARGEST, _LARGEST)
 
 
 def _spread_features(covariance: Tensor) -> Tensor:
