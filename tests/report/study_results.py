@@ -153,7 +153,7 @@ def diversity() -> dict[str, Any]:
     for n, method in enumerate(["cinn", "cinn without L_HM", "cinn without condition"]):
         numbers = {
             "spread_x_mm": 21.0 + 4 * n, "spread_y_mm": 18.0 + 3 * n, "spread_z_mm": 55.0 - 9 * n,
-            "worst_pa_mpjpe_mm": 110.0 + 20 * n, "bone_length_deviation_mm": 9.0 + n,
+            "worst_pa_mpjpe_mm": 110.0 + 20 * n, "bone_length_deviation": 9.0 + n,
         }  # fmt: skip
         joints = {j: 20 + 5.0 * (k % 4) + 3 * n for k, j in enumerate(H36M_17.joints[1:])}
         rows.append(

@@ -66,8 +66,16 @@ _COLUMNS = {
         Column("spread_z_mm", "Spread, depth", "mm", better="", absent=_SPREADLESS),
         Column("worst_pa_mpjpe_mm", "Worst, aligned", "mm",
                meaning="PA-MPJPE of the worst hypothesis of each pose."),
-        Column("bone_length_deviation_mm", "Bone lengths", "mm",
-               meaning="Deviation of the hypotheses' bone lengths; 0 is one rigid skeleton."),
+        Column("bone_length_deviation", "Bone lengths vary", "%",
+               meaning="Standard deviation of a bone's length among the hypotheses of a pose, as "
+               "a share of its mean; 0 is one rigid skeleton.", scale=100.0),
+        Column("bone_asymmetry", "Left and right differ", "%",
+               meaning="Difference of a left and a right bone's lengths, as a share of them.",
+               scale=100.0),
+        Column("heatmap_sigma_correlation", "Follows the heatmaps", "", 2, "high",
+               "Correlation of the spread across the image and that of the observed heatmaps."),
+        Column("heatmap_sigma_ratio", "Spread to heatmaps'", "", 2, "",
+               "Spread across the image over that of the heatmaps, at 1 px = 10 mm."),
         Column("parameters", "Parameters", "M", 2, "", "Learned numbers, in millions.",
                "Nothing is learned.", 1e-6),
         Column("train_s", "Training", "s", 0, "", "Time of training.", _UNTRAINED),
@@ -95,7 +103,7 @@ MAIN: dict[str, tuple[str, ...]] = {
     "samples": ("hypotheses", "min_mpjpe_mm", "min_pa_mpjpe_mm"),
     "diversity": (
         "spread_x_mm", "spread_y_mm", "spread_z_mm", "worst_pa_mpjpe_mm",
-        "bone_length_deviation_mm",
+        "bone_length_deviation", "bone_asymmetry", "heatmap_sigma_correlation",
     ),
 }  # fmt: skip
 README: dict[str, tuple[str, ...]] = MAIN | {

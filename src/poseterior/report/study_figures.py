@@ -11,6 +11,7 @@ from poseterior.report import study_series as series
 from poseterior.report.numbers import finite
 from poseterior.report.parts import chart, missing, section
 from poseterior.report.study_columns import better, column
+from poseterior.report.study_gallery import gallery_section
 from poseterior.report.study_rows import row_name, study_name, study_rows
 from poseterior.report.study_tables import breakable
 
@@ -87,7 +88,8 @@ def _diversity(result: Mapping[str, Any]) -> str:
     ]
     bars = f'<h3 class="over">By joint</h3><div class="two">{"".join(tiles)}</div>'
     rest = _dots(result) if series.dot_panels(result) else ""
-    return section("Spread of the hypotheses", *shown, bars if tiles else "") + rest
+    spread = section("Spread of the hypotheses", *shown, bars if tiles else "")
+    return spread + rest + gallery_section(result)
 
 
 def reliabilities(result: Mapping[str, Any]) -> str:

@@ -101,6 +101,7 @@ def gallery(lifter: Lifter, source: MemorySource, scoring: Scoring) -> list[dict
     return [
         {
             "row": int(row),
+            "skeleton": chosen.skeleton.name,
             "uncertain_joints": int(count[row]),
             "target": chosen.target[n].tolist(),
             "hypotheses": hypotheses[:, n].tolist(),
