@@ -30,7 +30,7 @@ class GlowConfig:
     Attributes:
         steps: of activation normalisation, linear map and coupling.
         hidden, blocks: channels and residual blocks of a coupling's network.
-        dropout, batch_norm: in these blocks; not in the paper, but in its implementation.
+        dropout, batch_norm: in these blocks; the paper names neither.
         nll_weight, mode_weight: of the two losses.
         network: sizes of the residual network whose features are the context.
     """

@@ -20,7 +20,7 @@ from poseterior.training.recipes import recipe
 __all__ = ["STUDY_STEPS", "Trained", "Workshop"]
 
 # The recipe of `train` is longer than a table of all lifters can wait for.
-STUDY_STEPS = {("coupling_flow", "small"): 3600}
+STUDY_STEPS = {("coupling_flow", "small"): 3000}
 
 
 @dataclass(frozen=True)

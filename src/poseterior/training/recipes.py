@@ -23,7 +23,7 @@ _FLOW = FitConfig(
     log_every=100,
 )
 # Martinez et al. 2017: Adam 1e-3, batch 64, 200 epochs of 1.56 million frames, decayed.
-_BASELINE = FitConfig(steps=20_000, optimiser="adam", weight_decay=0.0, warmup_steps=100)
+_BASELINE = FitConfig(steps=7000, optimiser="adam", weight_decay=0.0, warmup_steps=100)
 # One parameter: it converges within a few hundred steps.
 _SIGMA = FitConfig(
     steps=1000, batch_size=64, optimiser="adam", learning_rate=1e-2, weight_decay=0.0
@@ -35,7 +35,7 @@ _MOMENTS = FitConfig(
 )  # fmt: skip
 # Likelihood of mixtures over the networks of `simple_baseline` and `semgcn`, on two CPU cores.
 _MIXTURE = FitConfig(
-    steps=9000, optimiser="adam", weight_decay=0.0, warmup_steps=100, final_fraction=0.001,
+    steps=5000, optimiser="adam", learning_rate=3e-3, weight_decay=0.0, warmup_steps=100, final_fraction=0.001,
     clip_norm=50.0, validate_every=0, save_every=2000, log_every=100,
 )  # fmt: skip
 # Li and Lee 2019: as Martinez et al.
@@ -52,13 +52,13 @@ _CINN = FitConfig(
     critic_steps=5,
 )  # fmt: skip
 _SMALL_CINN = FitConfig(
-    steps=4500, batch_size=128, optimiser="adam", learning_rate=1e-3, betas=(0.5, 0.99),
+    steps=2200, batch_size=128, optimiser="adam", learning_rate=1e-3, betas=(0.5, 0.99),
     weight_decay=0.0, warmup_steps=100, clip_value=15.0, clip_norm=10.0, ema=0.999,
     validate_every=0, save_every=2000, log_every=100,
 )  # fmt: skip
 # Likelihood of a graph flow on two CPU cores: float32, for its products are small.
 _CGNF = FitConfig(
-    steps=8000, batch_size=128, warmup_steps=200, final_fraction=0.001, clip_norm=1.0,
+    steps=3500, batch_size=128, warmup_steps=200, final_fraction=0.001, clip_norm=1.0,
     ema=0.999, validate_every=0, save_every=2000, log_every=100,
 )  # fmt: skip
 # The authors' code: Adam 1e-3, batch 200, 200 epochs, gradients clipped to norm 1, the rate a
@@ -73,7 +73,7 @@ _GRAPH = FitConfig(
     steps=731_250, batch_size=64, optimiser="adam", weight_decay=0.0, clip_norm=1.0,
     schedule="exponential", decay_by=0.96, decay_every=100_000,
 )  # fmt: skip
-_SMALL_GRAPH = replace(_MIXTURE, steps=4500, batch_size=128, learning_rate=4e-3, clip_norm=1.0)
+_SMALL_GRAPH = replace(_MIXTURE, steps=2500, batch_size=128, learning_rate=4e-3, clip_norm=1.0)
 # Kolotouros et al. 2021: 300 thousand steps at 1e-4, no decay of the rate told of.
 _GLOW_PAPER = FitConfig(
     steps=300_000, batch_size=64, optimiser="adam", learning_rate=1e-4, weight_decay=0.0,
@@ -81,7 +81,7 @@ _GLOW_PAPER = FitConfig(
 )  # fmt: skip
 # The same losses on two CPU cores.
 _GLOW = FitConfig(
-    steps=6000, batch_size=128, optimiser="adam", weight_decay=0.0, warmup_steps=200,
+    steps=3500, batch_size=128, optimiser="adam", weight_decay=0.0, warmup_steps=200,
     final_fraction=0.001, clip_norm=50.0, ema=0.999, validate_every=0, save_every=2000,
     log_every=100,
 )  # fmt: skip
@@ -91,7 +91,7 @@ _CVAE = FitConfig(
     schedule="exponential", decay_by=0.96, decay_every=100_000,
 )  # fmt: skip
 _SMALL_CVAE = FitConfig(
-    steps=9000, batch_size=192, weight_decay=1e-2, warmup_steps=100, final_fraction=0.001,
+    steps=6000, batch_size=192, weight_decay=1e-2, warmup_steps=100, final_fraction=0.001,
     clip_norm=50.0, ema=0.999, validate_every=0, save_every=2000, log_every=100,
 )  # fmt: skip
 
