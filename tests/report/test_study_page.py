@@ -173,3 +173,41 @@ def test_axes_hold_their_values_and_have_ticks(make: Callable[[list[float]], Any
             assert found.low <= min(values) <= max(values) <= found.high
             assert all(found.low <= tick <= found.high for tick in found.ticks)
             assert len(found.ticks) >= 1
+
+
+def test_a_gallery_draws_each_pose_of_each_row() -> None:
+    rng = np.random.default_rng(0)
+    poses = 0.3 * rng.standard_normal((6, 11, 17, 3))
+    entries = [
+        {
+            "row": n, "skeleton": "h36m_17", "uncertain_joints": n,
+            "target": pose[0].tolist(), "hypotheses": pose[1:].tolist(),
+        }
+        for n, pose in enumerate(poses)
+    ]  # fmt: skip
+    rows = [{"method": name, "gallery": entries} for name in ("full", "no L_HM")]
+    result = {"study": "diversity", "rows": [*rows, {"method": "other"}]}
+    page = Page(study_html(result))
+    figures = page.count("polyline", "truth")
+    assert figures == 2 * 6 * 2 * 16  # rows, poses, views, bones
+    assert page.count("polyline", "guess") == 10 * figures
+    assert "Pose 0: every joint sure" in page.words
+    assert "Pose 1: 1 uncertain joint" in page.words
+    assert "Gallery" not in Page(study_html({**result, "rows": [{"method": "other"}]})).words
+
+
+def test_published_figures_stand_beside_ours() -> None:
+    published = [
+        {"paper": "001", "table": "Table 1", "method": "Theirs <1>", "ours": "glow",
+         "hypotheses": 200, "min_mpjpe_mm": 44.3, "note": "n"},
+        {"paper": "000", "table": "Table 1", "method": "Unknown", "ours": None,
+         "hypotheses": None, "min_mpjpe_mm": 55.0, "ece_median": 0.25},
+    ]  # fmt: skip
+    result = table1() | {"published": published}
+    text, page = study_markdown(result), Page(study_html(result))
+    assert "| 001 | Table 1 | Theirs <1> | glow | 200 | 44.3 / 52.9 |" in text
+    assert "| 000 | Table 1 | Unknown | – | – | 55.0 / – | 0.250 / – |" in text
+    assert "Theirs <1>" in page.words
+    assert "As published" not in study_markdown(table1())
+    rows = [row | {"mean_over_actions": {"min_mpjpe_mm": 12.3}} for row in result["rows"]]
+    assert "44.3 / 12.3" in study_markdown(result | {"rows": rows})

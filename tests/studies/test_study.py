@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from poseterior.errors import InputError
 from poseterior.geometry.skeleton import H36M_17
 from poseterior.lifters import LIFTERS
 from poseterior.studies import STUDIES
+from poseterior.studies.alone import Busy, alone
 from poseterior.studies.ambiguous import SUBSETS, uncertain_joints
 from poseterior.studies.samples import least_errors
 from poseterior.studies.scored import parameters, scored, thinned, verdict
@@ -102,6 +106,30 @@ def test_rows_of_other_settings_are_not_mixed(workshop: Workshop, change: dict, 
         run_study(study, other, SCORING)
     with pytest.raises(InputError, match="scoring"):
         run_study(study, workshop, Scoring(hypotheses=6, every=3))
+
+
+def test_what_another_process_is_at_is_left_or_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "row.json"
+    with alone(path, waits=False), pytest.raises(Busy), alone(path, waits=False):
+        raise AssertionError
+    with pytest.raises(ValueError, match="given back"), alone(path, waits=False):
+        raise ValueError("given back")
+    with alone(path, waits=True):
+        assert not path.exists()
+
+
+def test_rows_that_another_is_at_are_run_last(workshop: Workshop) -> None:
+    study, ran = counted("abc")
+    busy = workshop.out / "rows" / "made" / "a.json"
+    with ThreadPoolExecutor() as pool, ExitStack() as stack:
+        stack.enter_context(alone(busy, waits=False))
+        result = pool.submit(run_study, study, workshop, SCORING)
+        while len(ran) < 2:
+            time.sleep(0.01)
+        stack.close()
+        found = result.result(timeout=60)
+    assert ran == ["b", "c", "a"]
+    assert [row["method"] for row in found["rows"]] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"rows": 3}', '{"rows": [3]}'])

@@ -97,7 +97,7 @@ class GraphCoupling(nn.Module):
 
     Two rounds of messages. In each a node becomes the sum, over itself, its neighbours, its
     context and the root, of ReLU(W h + b), with weights W, b of each relation; a last linear
-    layer gives u and t, and s = sigmoid(u + 2) + 0.001 as published. (The linear layer that
+    layer gives u and t, and s = sigmoid(u + 2) + floor. (The linear layer that
     the original has between the rounds is absorbed by the weights that follow it.) Before it
     comes an affine transform of each dimension, the same at every node.
 
@@ -107,13 +107,17 @@ class GraphCoupling(nn.Module):
         hidden: numbers in a message.
         labels: 1, or the number of nodes: each then has its own first bias, which tells nodes
             apart that the graph does not.
+        floor: least scale, published 0.001. The inverse divides by the scale: a sample that
+            lies where little was learned moves at most 1 / floor times too far.
     """
 
     others: Tensor
 
-    def __init__(self, dimension: int, dimensions: int, hidden: int, labels: int = 1) -> None:
+    def __init__(
+        self, dimension: int, dimensions: int, hidden: int, labels: int = 1, floor: float = 1e-3
+    ) -> None:
         super().__init__()
-        self.dimension = dimension
+        self.dimension, self.floor = dimension, floor
         others = torch.arange(dimensions) != dimension
         self.register_buffer("others", others.float(), persistent=False)
         self.log_scale = nn.Parameter(torch.zeros(dimensions))
@@ -140,7 +144,7 @@ class GraphCoupling(nn.Module):
         hidden = self._sum(hidden, received[0], neighbours)
         hidden = self._sum(self.second(hidden), received[1], neighbours)
         logit, shift = self.last(hidden).to(x.dtype).split(1, -1)
-        return torch.sigmoid(logit + 2) + 1e-3, shift
+        return torch.sigmoid(logit + 2) + self.floor, shift
 
     def forward(
         self, x: Tensor, received: Sequence[Tensor], neighbours: Tensor
@@ -175,7 +179,8 @@ class GraphFlow(nn.Module):
     Args:
         neighbours: (N, N) the graph's `adjacency`.
         dimensions: of a node.
-        context, hidden: see `GraphCoupling`.
+        context: numbers in a context.
+        hidden, floor: see `GraphCoupling`.
         layers: number of couplings.
         labelled: whether every node has biases of its own.
         unit: data are divided by it first.
@@ -189,13 +194,14 @@ class GraphFlow(nn.Module):
     def __init__(
         self, neighbours: Tensor, dimensions: int, context: int, hidden: int,
         layers: int, labelled: bool = False, unit: float = 1.0, spread: float = 1.0,
+        floor: float = 1e-3,
     ) -> None:  # fmt: skip
         super().__init__()
         self.dimensions, self.unit, self.spread = dimensions, unit, spread
         self.register_buffer("neighbours", neighbours, persistent=False)
         labels = len(neighbours) if labelled else 1
         self.couplings = nn.ModuleList(
-            GraphCoupling(i % dimensions, dimensions, hidden, labels) for i in range(layers)
+            GraphCoupling(i % dimensions, dimensions, hidden, labels, floor) for i in range(layers)
         )
         self.contexts = _Senders(layers, context, hidden)
         self.root = _Senders(layers, context, hidden)

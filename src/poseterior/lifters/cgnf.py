@@ -36,6 +36,8 @@ class CGNFConfig:
         encoder_width: hidden numbers of the encoder.
         encoder_blocks: of a residual encoder.
         spread: see `GraphFlow`; published: 1, the first batch scaling every dimension.
+        scale_floor: least scale of a coupling; more than published keeps rare samples, drawn
+            where little was learned, from flying off.
         labelled: whether every joint has biases of its own; published: one set for all joints.
         prior, posterior: weights of the negative log-likelihoods, in nats per joint.
         mode: weight of the error of the latent centre, per millimetre.
@@ -49,6 +51,7 @@ class CGNFConfig:
     encoder_width: int = 128
     encoder_blocks: int = 2
     spread: float = 1.0
+    scale_floor: float = 1e-3
     labelled: bool = False
     prior: float = 0.5
     posterior: float = 0.5
@@ -109,7 +112,7 @@ class CGNF(Lifter):
     PRESETS: ClassVar[dict[str, CGNFConfig]] = {
         "small": CGNFConfig(
             layers=6, hidden=64, context=24, encoder="residual", encoder_width=256,
-            spread=0.1, labelled=True, mode=0.01, auxiliary_share=0.25,
+            spread=0.1, scale_floor=0.2, labelled=True, mode=0.01, auxiliary_share=0.25,
         ),
         "paper": CGNFConfig(),
     }  # fmt: skip
@@ -123,7 +126,15 @@ class CGNF(Lifter):
         free = list(skeleton.free)
         neighbours = adjacency(skeleton.edges, len(skeleton))[free][:, free]
         self.flow = GraphFlow(
-            neighbours, 3, c.context, c.hidden, c.layers, c.labelled, _UNIT_M, c.spread
+            neighbours,
+            3,
+            c.context,
+            c.hidden,
+            c.layers,
+            c.labelled,
+            _UNIT_M,
+            c.spread,
+            c.scale_floor,
         )
         # Standard deviation of the latent: 1 as trained; a recalibration may change it.
         self.register_buffer("temperature", torch.ones(()))

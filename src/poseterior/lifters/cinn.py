@@ -28,7 +28,7 @@ from poseterior.lifters.cinn_posterior import CinnPosterior
 from poseterior.losses.best_of_m import best_of_m
 from poseterior.losses.critic import Critic, critic_terms
 from poseterior.losses.heatmap_covariance import heatmap_covariance_loss
-from poseterior.losses.mmd import mmd
+from poseterior.losses.mmd import BANDWIDTHS, mmd
 from poseterior.posterior import Lifter
 
 __all__ = ["Bijection", "Cinn", "CinnConfig"]
@@ -53,6 +53,8 @@ class CinnConfig:
         best: k, of them that the best-of-M loss takes the mean of.
         l1_2d, mmd, generator, deterministic, best_of_m, heatmap: weights of the losses;
             without `generator` there is no critic.
+        bandwidths: of the MMD's kernel. The published ones see no farther than 1, and latents
+            of J numbers lie 2J apart (squared): with few steps wider ones find them sooner.
         sigma_t_px, metres_per_px: of the heatmap covariance loss.
         gradient_penalty: the critic's.
         critic_pose_width, critic_chain_width: the critic's two paths.
@@ -73,6 +75,7 @@ class CinnConfig:
     deterministic: float = 4.0
     best_of_m: float = 4.0
     heatmap: float = 750.0
+    bandwidths: tuple[float, ...] = BANDWIDTHS
     sigma_t_px: float = 2.1
     metres_per_px: float = 0.01
     gradient_penalty: float = 10.0
@@ -122,6 +125,7 @@ class Cinn(Lifter):
             hypotheses=64,
             hypothesised=16,
             critic_chain_width=256,
+            bandwidths=(*BANDWIDTHS, 16.0, 64.0),
         ),
         "paper": CinnConfig(),
     }
@@ -202,7 +206,8 @@ class Cinn(Lifter):
                 terms["l1_2d"] = c.l1_2d * (seen - points).abs().mean()
             if c.mmd:
                 drawn = torch.cat([points, self._latents(1, points, generator)[0]], -1)
-                terms["mmd"] = c.mmd * mmd(drawn, torch.cat([seen.detach(), latent], -1))
+                both = torch.cat([seen.detach(), latent], -1)
+                terms["mmd"] = c.mmd * mmd(drawn, both, c.bandwidths)
         return terms
 
     def _single_terms(

@@ -74,8 +74,9 @@ def _dots(result: Mapping[str, Any]) -> str:
 
 def _diversity(result: Mapping[str, Any]) -> str:
     axes, joints = series.spread_by_axis(result), series.joint_spread(result)
+    gallery = gallery_section(result)
     if not axes and not joints:
-        return _dots(result)
+        return _dots(result) + gallery
     shown = []
     if axes:
         words = "Root mean square distance of the hypotheses from their mean along each axis."
@@ -89,7 +90,7 @@ def _diversity(result: Mapping[str, Any]) -> str:
     bars = f'<h3 class="over">By joint</h3><div class="two">{"".join(tiles)}</div>'
     rest = _dots(result) if series.dot_panels(result) else ""
     spread = section("Spread of the hypotheses", *shown, bars if tiles else "")
-    return spread + rest + gallery_section(result)
+    return spread + rest + gallery
 
 
 def reliabilities(result: Mapping[str, Any]) -> str:

@@ -29,6 +29,8 @@ def scored(lifter: Lifter, source: MemorySource, scoring: Scoring) -> dict[str, 
     distinct = distinct_hypotheses(lifter, source)
     count = min(scoring.hypotheses, distinct or scoring.hypotheses)
     result = evaluate(lifter, source, count, scoring.seed)
+    if distinct is not None:
+        _score_as_atoms(result, evaluate(lifter, source, scoring.hypotheses, scoring.seed))
     made = result.pop("provenance")
     return result | {
         "verdict": verdict(result),
@@ -37,6 +39,17 @@ def scored(lifter: Lifter, source: MemorySource, scoring: Scoring) -> dict[str, 
         "weights": made["weights"],
         "config": made["config"],
     }
+
+
+def _score_as_atoms(result: dict[str, Any], repeated: dict[str, Any]) -> None:
+    """Take the proper scores of copies of all points: the points are the whole distribution.
+
+    The scores of a few hypotheses are meant for draws from a density and leave out the pairs of
+    one with itself, which would credit K points with K / (K - 1) times their spread.
+    """
+    for key in ("energy_score_mm", "crps_mm"):
+        result[key] = repeated[key]
+        result["intervals"][key] = repeated["intervals"][key]
 
 
 @torch.no_grad()

@@ -35,8 +35,8 @@ _MOMENTS = FitConfig(
 )  # fmt: skip
 # Likelihood of mixtures over the networks of `simple_baseline` and `semgcn`, on two CPU cores.
 _MIXTURE = FitConfig(
-    steps=5000, optimiser="adam", learning_rate=3e-3, weight_decay=0.0, warmup_steps=100, final_fraction=0.001,
-    clip_norm=50.0, validate_every=0, save_every=2000, log_every=100,
+    steps=5000, optimiser="adam", learning_rate=3e-3, weight_decay=0.0, warmup_steps=100,
+    final_fraction=0.001, clip_norm=50.0, validate_every=0, save_every=2000, log_every=100,
 )  # fmt: skip
 # Li and Lee 2019: as Martinez et al.
 _MDN = FitConfig(
@@ -52,7 +52,7 @@ _CINN = FitConfig(
     critic_steps=5,
 )  # fmt: skip
 _SMALL_CINN = FitConfig(
-    steps=2200, batch_size=128, optimiser="adam", learning_rate=1e-3, betas=(0.5, 0.99),
+    steps=2400, batch_size=128, optimiser="adam", learning_rate=1e-3, betas=(0.5, 0.99),
     weight_decay=0.0, warmup_steps=100, clip_value=15.0, clip_norm=10.0, ema=0.999,
     validate_every=0, save_every=2000, log_every=100,
 )  # fmt: skip

@@ -1,0 +1,230 @@
+"""Write our measured figures from `benchmarks/results` into the pages on the papers.
+
+    python tools/paper_figures.py
+
+`tests/test_papers.py` checks that the pages are what this writes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PAGES = ROOT / "docs" / "papers"
+
+Row = Mapping[str, Any]
+
+
+class Results:
+    """The studies' rows by study, method and what else tells them apart."""
+
+    def __init__(self, folder: Path = RESULTS) -> None:
+        files = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
+        self.rows = {name: result.get("rows", []) for name, result in files.items()}
+
+    def row(self, study: str, method: str, **wanted: Any) -> Row:
+        """The one row of a method with these values."""
+        found = [
+            row
+            for row in self.rows[study]
+            if row["method"] == method and all(row.get(k) == v for k, v in wanted.items())
+        ]
+        if len(found) != 1:
+            raise LookupError(f"{study}: {len(found)} rows of {method} with {wanted}")
+        return found[0]
+
+
+def said(row: Row, key: str) -> str:
+    """A number as the pages write it."""
+    value = row.get(key)
+    if value is None:
+        return "no " + {"ece_median": "ECE"}.get(key, key)
+    if key == "pck150":
+        return f"{100 * value:.1f}"
+    return f"{value:.2f}" if key.startswith("ece") else f"{value:.1f}"
+
+
+Cell = Callable[[Results], str]
+
+
+def numbers(study: str, method: str, *keys: str, after: str = "", **wanted: Any) -> Cell:
+    """A cell: some numbers of one row."""
+
+    def cell(results: Results) -> str:
+        row = results.row(study, method, **wanted)
+        return ", ".join(said(row, key) for key in keys) + after
+
+    return cell
+
+
+_ERROR_AND_ECE = ("min_mpjpe_mm", "ece_median")
+_TABLE_2 = ("min_mpjpe_mm", "min_pa_mpjpe_mm", "pck150", "cps_mm")
+_FIVE = "at least 5 uncertain joints"
+
+
+def _in_turn(study: str, method: str, counts: tuple[int, ...]) -> Cell:
+    """MPJPE and PMPJPE of the best of so many hypotheses."""
+
+    def cell(results: Results) -> str:
+        rows = [results.row(study, method, hypotheses=count) for count in counts]
+        keys = ("min_mpjpe_mm", "min_pa_mpjpe_mm")
+        return " / ".join(", ".join(said(row, key) for key in keys) for row in rows)
+
+    return cell
+
+
+def _centres(method: str) -> Cell:
+    keys = ("ece_median", "ece_mean", "ece_latent_centre")
+    return lambda results: " / ".join(said(results.row("table1", method), key) for key in keys)
+
+
+def _along_axes(results: Results) -> str:
+    row = results.row("diversity", "cinn")
+    return " / ".join(said(row, f"spread_{axis}_mm") for axis in "zxy") + " mm"
+
+
+def _worst(results: Results) -> str:
+    rows = (results.row("diversity", name) for name in ("cinn", "cinn_no_generator_loss"))
+    return ", ".join(said(row, "worst_pa_mpjpe_mm") + " mm" for row in rows)
+
+
+def _share(results: Results) -> str:
+    five = results.row("ambiguous", "cinn", subset=_FIVE)
+    whole = results.row("table1", "cinn")["poses"] * 4
+    return f"{100 * five['poses'] / whole:.1f} %: at least 5 uncertain joints"
+
+
+def _figure_5(results: Results) -> str:
+    said_of = (
+        f"{name} {said(results.row('samples', name, hypotheses=1000), 'min_mpjpe_mm')}"
+        for name in ("cinn", "heatmap_noise", "cvae")
+    )
+    return f"best of 1000: {', '.join(said_of)} mm"
+
+
+def _noise(results: Results) -> str:
+    rows = (results.row("samples", f"noise_{cm}_cm", hypotheses=4096) for cm in (1, 10, 20))
+    return ", ".join(said(row, "min_pa_mpjpe_mm") for row in rows) + " mm"
+
+
+def _falling(method: str) -> Cell:
+    """The least PA-MPJPE of 1, 10, 100, 1000 and 4096."""
+
+    def cell(results: Results) -> str:
+        rows = (results.row("samples", method, hypotheses=n) for n in (1, 10, 100, 1000, 4096))
+        return ", ".join(said(row, "min_pa_mpjpe_mm") for row in rows) + " mm of 1 to 4096"
+
+    return cell
+
+
+def _ambiguous(method: str) -> Cell:
+    return numbers("ambiguous", method, *_TABLE_2, subset=_FIVE)
+
+
+def _ablation(variant: str) -> Cell:
+    return numbers("ablation", variant, *_TABLE_2, subset=_FIVE)
+
+
+# Page -> beginning of a row -> its cell.
+CELLS: dict[str, dict[str, Cell]] = {
+    "000": {
+        "Table 1: Martinez": numbers("table1", "simple_baseline", *_ERROR_AND_ECE),
+        "Table 1: Zhao": numbers("table1", "semgcn", *_ERROR_AND_ECE),
+        "Table 1: Gaussian by minMPJPE": numbers("table1", "gaussian_minmpjpe", *_ERROR_AND_ECE),
+        "Table 1: Gaussian by NLL": numbers("table1", "gaussian_nll", *_ERROR_AND_ECE),
+        "Table 1: Sharma": numbers("table1", "cvae", *_ERROR_AND_ECE),
+        "Table 1: Oikarinen": numbers("table1", "graph_mdn", *_ERROR_AND_ECE),
+        "Table 1: Wehrbein": numbers("table1", "cinn", *_ERROR_AND_ECE),
+        "Table 1: Kolotouros": numbers("table1", "glow", *_ERROR_AND_ECE),
+        "Table 1: Pierzchlewicz": numbers("table1", "cgnf", *_ERROR_AND_ECE),
+        "Supplementary Table 2: Sharma": _centres("cvae"),
+        "Supplementary Table 2: Wehrbein": _centres("cinn"),
+    },
+    "001": {
+        "Table 1, Protocol 1 average: Martinez": numbers(
+            "table1", "simple_baseline", "min_mpjpe_mm", after=" mm"
+        ),
+        "Table 1, Protocol 1 average: Li and Lee 2019": numbers(
+            "table1", "mdn_means", "min_mpjpe_mm", after=" mm"
+        ),
+        "Table 1, Protocol 1 average: Oikarinen": numbers(
+            "table1", "graph_mdn", "min_mpjpe_mm", after=" mm"
+        ),
+        "Table 1, Protocol 1 average: Sharma": numbers(
+            "table1", "cvae", "min_mpjpe_mm", after=" mm"
+        ),
+        "Table 1, Protocol 1: this paper, z = 0": numbers(
+            "table1", "cinn", "mpjpe_latent_centre_mm", after=" mm"
+        ),
+        "Table 1, Protocol 1: this paper |": numbers("table1", "cinn", "min_mpjpe_mm", after=" mm"),
+        "Table 1, Protocol 2 average: Martinez": numbers(
+            "table1", "simple_baseline", "min_pa_mpjpe_mm", after=" mm"
+        ),
+        "Table 1, Protocol 2 average: Li and Lee 2019": numbers(
+            "table1", "mdn_means", "min_pa_mpjpe_mm", after=" mm"
+        ),
+        "Table 1, Protocol 2 average: Oikarinen": numbers(
+            "table1", "graph_mdn", "min_pa_mpjpe_mm", after=" mm"
+        ),
+        "Table 1, Protocol 2 average: Sharma": numbers(
+            "table1", "cvae", "min_pa_mpjpe_mm", after=" mm"
+        ),
+        "Table 1, Protocol 2: this paper |": numbers(
+            "table1", "cinn", "min_pa_mpjpe_mm", after=" mm"
+        ),
+        "Table 2, H36MA: Li and Lee 2019": _ambiguous("mdn_means"),
+        "Table 2, H36MA: Sharma": _ambiguous("cvae"),
+        "Table 2, H36MA: this paper": _ambiguous("cinn"),
+        "Table 4, ablation: without condition": _ablation("no_condition"),
+        "Table 4, ablation: without L_HM": _ablation("no_heatmap_loss"),
+        "Table 4, ablation: without L_gen": _ablation("no_generator_loss"),
+        "Table 4, ablation: without L_MB": _ablation("no_best_of_m"),
+        "Table 4, ablation: L_MB with k = 1 |": _ablation("best_1"),
+        "Table 4, ablation: L_MB with k = 10": _ablation("best_10"),
+        "Table 4, ablation: L_MB with k = 50": _ablation("best_50"),
+        "Table 4, ablation: full": _ablation("full"),
+        "Table 5: Li and Lee 2019, 5 kernel": numbers(
+            "ambiguous", "mdn_means", "min_mpjpe_mm", "min_pa_mpjpe_mm", subset=_FIVE
+        ),
+        "Table 5: Li and Lee 2019, 5 / 10": _in_turn("samples", "mdn_samples", (5, 10, 200)),
+        "Table 5: this paper, 5 by": _in_turn("samples", "cinn_kmeans_of_200", (5,)),
+        "Table 5: this paper, 5 / 10": _in_turn("samples", "cinn", (5, 10, 200)),
+        "Figure 5: MPJPE on ambiguous": _figure_5,
+        "Section 4.6: PMPJPE of the worst": _worst,
+        "Section 4.5: spread by axis": _along_axes,
+        "Section 4.1: H36MA": _share,
+    },
+    "002": {
+        "Section 5.3: least PA-MPJPE of 4096 draws": _noise,
+        "Figure 4, left": _falling("glow"),
+        "Figure 4, right": _falling("training_poses"),
+    },
+}
+
+
+def filled(page: str, text: str, results: Results) -> str:
+    """The page with its measured cells."""
+    lines = text.split("\n")
+    for start, cell in CELLS[page].items():
+        hits = [n for n, line in enumerate(lines) if line.startswith(f"| {start}")]
+        if len(hits) != 1:
+            raise LookupError(f"{page}.md: {len(hits)} rows begin with {start}")
+        cells = lines[hits[0]].split(" | ")
+        lines[hits[0]] = " | ".join([*cells[:-1], f"{cell(results)} |"])
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Fill all pages."""
+    results = Results()
+    for page in CELLS:
+        path = PAGES / f"{page}.md"
+        path.write_text(filled(page, path.read_text(encoding="utf-8"), results), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
