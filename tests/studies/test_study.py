@@ -147,7 +147,8 @@ def test_a_training_is_done_once_and_its_base_is_shared(workshop: Workshop) -> N
     before = state.stat().st_mtime_ns
     nll, again = workshop.trained("gaussian"), workshop.trained("gaussian", "_minmpjpe")
     assert (workshop.out / "checkpoints" / "gaussian").is_dir()
-    assert json.loads(state.read_text())["step"] == 2
+    steps = workshop.settings("simple_baseline", "small").steps
+    assert json.loads(state.read_text())["step"] == steps
     assert all(
         torch.equal(a, b)
         for a, b in zip(first.lifter.parameters(), again.lifter.parameters(), strict=True)
@@ -217,6 +218,32 @@ def test_the_verdict_is_silent_on_a_right_spread_and_fires_on_others(
 ) -> None:
     row = scored(Spread(data, width), data.test, Scoring(hypotheses=100))
     assert row["verdict"].startswith(said)
+
+
+class Atoms(torch.nn.Module):
+    """Two points, 1 m to either side of the origin in every free coordinate."""
+
+    skeleton = H36M_17
+    name = "atoms"
+    config = None
+
+    def forward(self, keypoints):
+        from poseterior.posteriors import MixturePosterior, PointPosterior
+
+        pose = torch.ones(len(keypoints.pixels), 17, 3)
+        pose[:, 0] = 0
+        return MixturePosterior([PointPosterior(sign * pose, H36M_17) for sign in (1, -1)])
+
+
+def test_points_are_scored_as_a_distribution_of_atoms(data: StudyData) -> None:
+    row = scored(Atoms(), data.test, Scoring(hypotheses=200))
+    target = data.test.target[:, 1:].flatten(1).double()
+    one = torch.ones_like(target)
+    errors = ((target - one).norm(dim=-1) + (target + one).norm(dim=-1)) / 2
+    apart = 2 * 48**0.5  # of two equal draws in four the points differ
+    assert row["hypotheses"] == 2
+    wanted = 1000 * (errors.mean().item() - apart / 4)
+    assert row["energy_score_mm"] == pytest.approx(wanted, rel=0.01)
 
 
 def test_a_point_has_no_verdict() -> None:
