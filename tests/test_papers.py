@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.util
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -151,3 +152,16 @@ def test_a_bad_row_or_name_is_found() -> None:
     ):
         with pytest.raises(AttributeError):
             resolve(name)
+
+
+def test_measured_figures_are_those_of_the_results() -> None:
+    path = PAPERS.parents[1] / "tools" / "paper_figures.py"
+    spec = importlib.util.spec_from_file_location("paper_figures", path)
+    assert spec is not None
+    assert spec.loader is not None
+    figures = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(figures)
+    results = figures.Results()
+    for page in figures.CELLS:
+        text = (PAPERS / f"{page}.md").read_text(encoding="utf-8")
+        assert figures.filled(page, text, results) == text, "run python tools/paper_figures.py"

@@ -54,13 +54,14 @@ def write_study(result: Mapping[str, Any], out: Path) -> list[Path]:
         "md": study_markdown(result),
         "html": study_html(result),
     }
-    folder, written = make_folder(out), []
+    folder = make_folder(out)
+    picture = write_study_plot(result, folder / f"{name}.png")
+    if picture:
+        texts["md"] += f"\n![{tables.plain(_title(result))}]({picture.name})\n"
     for suffix, content in texts.items():
         with replacing(folder / f"{name}.{suffix}") as temporary:
             temporary.write_text(content, encoding="utf-8")
-        written.append(folder / f"{name}.{suffix}")
-    picture = write_study_plot(result, folder / f"{name}.png")
-    return [*written, *([picture] if picture else [])]
+    return [*(folder / f"{name}.{suffix}" for suffix in texts), *([picture] if picture else [])]
 
 
 def _title(result: Mapping[str, Any]) -> str:

@@ -160,8 +160,23 @@ def _together(study: Study, workshop: Workshop, settings: Mapping[str, Any]) -> 
         "notes": list(study.notes(rows)),
         "missing": missing,
         "published": published_for(workshop.data.name, study.name),
-        "provenance": {**settings, "versions": versions(), "machine": _machine()},
+        "provenance": {
+            "command": _command(study.name, settings),
+            **settings,
+            "versions": versions(),
+            "machine": _machine(),
+        },
     }
+
+
+def _command(name: str, settings: Mapping[str, Any]) -> str:
+    """What to type for the same study, whatever the folders are called."""
+    scoring = settings["scoring"]
+    options = {key: settings[key] for key in ("preset", "budget", "seed", "device")}
+    options |= {"data": settings["data"]["name"], "hypotheses": scoring["hypotheses"],
+                "every": scoring["every"]}  # fmt: skip
+    said = " ".join(f"--{key} {value}" for key, value in options.items())
+    return f"poseterior study {name} {said}"
 
 
 def _machine() -> str:

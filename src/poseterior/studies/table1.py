@@ -69,6 +69,14 @@ METHODS = (
 )
 
 
+# Paper 000, Table 1: trained to have one good sample.
+_BY_SAMPLES = ("gaussian_minmpjpe", "cvae", "mdn_means", "cinn")
+
+
+def _ece(row: dict[str, Any]) -> str:
+    return "not defined" if row["ece_median"] is None else f"{row['ece_median']:.3f}"
+
+
 def _notes(rows: Rows) -> Sequence[str]:
     """What the table says of the papers' claims, from its own numbers."""
     by = {row["method"]: row for row in rows}
@@ -81,6 +89,24 @@ def _notes(rows: Rows) -> Sequence[str]:
             f"frame: even by NLL its ECE is {nll['ece_median']:.2f}; trained by minMPJPE it is "
             f"{best['ece_median']:.2f}, {times:.1f} times as much, for a min MPJPE of "
             f"{best['min_mpjpe_mm']:.1f} instead of {nll['min_mpjpe_mm']:.1f} mm."
+        )
+    sampled = [name for name in _BY_SAMPLES if name in by]
+    if sampled:
+        others = [name for name in sampled if by[name]["verdict"] != "overconfident"]
+        verdicts = ", ".join(f"{name} {by[name]['verdict']}" for name in sampled)
+        contrary = f" Not so here: {', '.join(others)}." if others else ""
+        said.append(
+            "Methods trained on samples or the best of them should be overconfident (paper 000): "
+            f"{verdicts}.{contrary}"
+        )
+    lowest = min(
+        (row for row in rows if row["energy_score_mm"] is not None),
+        key=lambda row: row["energy_score_mm"], default=None,
+    )  # fmt: skip
+    if lowest:
+        said.append(
+            f"The lowest energy score, {lowest['energy_score_mm']:.1f} mm, is that of "
+            f"{lowest['method']}; its ECE is {_ece(lowest)}."
         )
     if "glow" in by:
         said.append(
