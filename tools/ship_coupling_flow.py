@@ -14,8 +14,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import poseterior
 from poseterior.batch.score import evaluate
 from poseterior.data.cmu import load_cmu, load_observations
@@ -23,12 +21,12 @@ from poseterior.data.keypoint_source import KeypointSource
 from poseterior.data.observations import open_observations
 from poseterior.data.observed_anew import observed_anew
 from poseterior.lifters import LIFTERS
+from poseterior.studies.temperature import choose_temperature
 from poseterior.training.checkpoint import load_lifter, read_tensors, save_model
 
 SHIPPED = Path(poseterior.__file__).parent / "weights" / "coupling_flow"
 # A standard deviation of 4.6 %, and the largest change that is reported on.
 ADULTS, LIMB_SCALE = 0.08, 0.15
-TEMPERATURES = np.arange(0.86, 1.05, 0.01)
 OPEN, CLOSE = "<!-- scores -->", "<!-- /scores -->"
 COLUMNS = {
     "mpjpe_mean_mm": "MPJPE of the mean, mm",
@@ -40,17 +38,6 @@ COLUMNS = {
     "sharpness_mm": "sharpness, mm",
     "nll": "NLL, nats",
 }
-
-
-def choose_temperature(lifter: Any, root: Path) -> float:
-    """The temperature of least mean ECE over the joints, for bodies that were not trained on."""
-    source = observed_anew(load_cmu(root, "val"), ADULTS, seed=1, poses=1000)
-    found = {}
-    for temperature in TEMPERATURES:
-        lifter.temperature.fill_(float(temperature))
-        found[float(temperature)] = evaluate(lifter, source, hypotheses=100)["ece_joint_mean"]
-        print(f"temperature {temperature:.2f}: ECE {found[float(temperature)]:.4f}", flush=True)
-    return min(found, key=lambda t: found[t])
 
 
 def sources(root: Path) -> dict[str, KeypointSource]:
@@ -100,7 +87,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=SHIPPED)
     arguments = parser.parse_args()
     lifter: Any = load_lifter(arguments.run, LIFTERS)
-    temperature = arguments.temperature or choose_temperature(lifter, arguments.root)
+    held_out = observed_anew(load_cmu(arguments.root, "val"), ADULTS, seed=1, poses=1000)
+    temperature = arguments.temperature or choose_temperature(lifter, held_out)
     lifter.temperature.fill_(temperature)
     trained = json.loads((arguments.run / "config.json").read_text())["provenance"]
     train = load_cmu(arguments.root, "train")

@@ -6,6 +6,7 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from poseterior.studies.scored import parameters, scored, thinned, verdict
 from poseterior.studies.study import Row, Scoring, Study, run_study
 from poseterior.studies.study_data import StudyData
 from poseterior.studies.table1 import METHODS, Method
+from poseterior.studies.temperature import kept_temperature
 from poseterior.studies.workshop import Workshop
 from poseterior.training.signals import Interrupted
 
@@ -197,13 +199,14 @@ class Spread(torch.nn.Module):
         target = data.test.target
         self.centre = target + 0.05 * torch.randn(target.shape, generator=generator)
         self.width, self.data = width, data
+        self.temperature = torch.ones(())
 
     def forward(self, keypoints):
         from poseterior.posteriors import GaussianPosterior
 
         match = (keypoints.pixels[:, None] == self.data.test.keypoints.pixels).all((-1, -2))
         row = match.int().argmax(1)
-        scale = torch.full((len(row),), 0.05 * self.width)
+        scale = torch.full((len(row),), 0.05 * self.width) * self.temperature
         centre = self.centre[row].clone()
         centre[:, 0] = 0
         return GaussianPosterior(centre, scale, H36M_17)
@@ -218,6 +221,31 @@ def test_the_verdict_is_silent_on_a_right_spread_and_fires_on_others(
 ) -> None:
     row = scored(Spread(data, width), data.test, Scoring(hypotheses=100))
     assert row["verdict"].startswith(said)
+
+
+@pytest.mark.parametrize("width", [0.8, 1.0, 1.25])
+def test_the_temperature_undoes_a_wrong_spread_and_is_kept(
+    data: StudyData, width: float, tmp_path: Path
+) -> None:
+    lifter = Spread(data, width)
+    chosen = kept_temperature(lifter, data.test, tmp_path)
+    assert chosen == pytest.approx(1 / width, rel=0.08)
+    again = Spread(data, 3.0)
+    assert kept_temperature(again, data.test, tmp_path) == chosen
+    assert again.temperature.item() == pytest.approx(chosen)
+
+
+def test_a_flow_of_a_study_has_the_temperature_of_held_out_poses(
+    workshop: Workshop, data: StudyData
+) -> None:
+    plain = workshop.trained("cgnf")
+    assert plain.temperature is None
+    assert plain.lifter.temperature == 1
+    known = Workshop(replace(data, held_out=lambda: data.test), workshop.out, budget=1e-4)
+    found = known.trained("cgnf")
+    assert found.temperature is not None
+    assert found.lifter.temperature.item() == pytest.approx(found.temperature)
+    assert known.trained("semgcn").temperature is None
 
 
 class Atoms(torch.nn.Module):

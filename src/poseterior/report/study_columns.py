@@ -81,6 +81,9 @@ _COLUMNS = {
         Column("train_s", "Training", "s", 0, "", "Time of training.", _UNTRAINED),
         Column("sample_s", "Sampling", "s", 2, "",
                "Time to lift 64 observations and draw their hypotheses."),
+        Column("temperature", "Temperature", "", 2, "",
+               "Standard deviation of the latent, chosen on held-out poses.",
+               "The method has no temperature."),
         Column("steps", "Steps", "", 0, "", "Steps of training.", _UNTRAINED),
         Column("invalid", "Not scored", "poses", 0, ""),
     )

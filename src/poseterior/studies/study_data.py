@@ -11,6 +11,7 @@ from poseterior.data.cmu import load_cmu, load_observations
 from poseterior.data.datasets import DATA_SETS
 from poseterior.data.keypoint_source import KeypointSource, MemorySource
 from poseterior.data.observations import open_observations
+from poseterior.data.observed_anew import observed_anew
 from poseterior.data.paired_source import PairedSource
 from poseterior.data.pose_source import PoseSource
 from poseterior.data.simulated_detector import CameraRanges
@@ -32,6 +33,7 @@ class StudyData:
         test: what is scored, all of it; studies take every so many poses.
         skeleton: of both.
         about: fingerprints, for the result's provenance.
+        held_out: poses that are neither trained on nor scored; None where there are none.
         every: score every so many of the test poses, if nothing else is asked for.
     """
 
@@ -40,6 +42,7 @@ class StudyData:
     test: MemorySource
     skeleton: Skeleton
     about: Mapping[str, Any]
+    held_out: Callable[[], MemorySource] | None = None
     every: int = 1
 
 
@@ -49,6 +52,8 @@ def in_memory(source: KeypointSource) -> MemorySource:
     return MemorySource(rows.keypoints, rows.target, rows.labels, source.name, source.notes)
 
 
+# Bones of adults differ by about 4.6 %, which is the standard deviation of U(-8 %, 8 %).
+_ADULTS, _HELD_OUT = 0.08, 500
 # Cameras and detector of the fixed observations. What `train` adds so that a lifter bears missing
 # joints, far people and wrong focal lengths would make every method too wide for these.
 _AS_FIXED: dict[str, Any] = {
@@ -77,6 +82,7 @@ def _cmu(root: Path | None, options: Mapping[str, object]) -> StudyData:
             "train": {"frames": len(clips), "fingerprint": clips.fingerprint},
             "test": {"poses": test.rows, "fingerprint": test.fingerprint()},
         },
+        held_out=lambda: observed_anew(load_cmu(root, "val"), _ADULTS, seed=1, poses=_HELD_OUT),
         every=4,
     )
 

@@ -36,6 +36,7 @@ class Method:
         lifter = trained.lifter if self.read is None else self.read(trained.lifter)
         return lifter, {
             "lifter": self.lifter, "train_s": trained.seconds, "steps": trained.steps,
+            "temperature": trained.temperature,
         }  # fmt: skip
 
     def run(self, workshop: Workshop, scoring: Scoring) -> Rows:

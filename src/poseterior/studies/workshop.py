@@ -11,6 +11,7 @@ from poseterior.lifters import LIFTERS
 from poseterior.posterior import Lifter
 from poseterior.studies.alone import alone
 from poseterior.studies.study_data import StudyData
+from poseterior.studies.temperature import kept_temperature
 from poseterior.training.begin import begun, new_lifter
 from poseterior.training.fit import fit
 from poseterior.training.fit_config import FitConfig
@@ -31,11 +32,13 @@ class Trained:
         lifter: in eval mode.
         seconds: wall time of its training and of those it builds on.
         steps: of its own training.
+        temperature: of its latent, where it has one that was chosen.
     """
 
     lifter: Lifter
     seconds: float
     steps: int
+    temperature: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class Workshop:
     ) -> Trained:
         """The lifter `name`, trained or found.
 
+        Where its latent has a temperature, that is chosen on the data's poses held out.
+
         Args:
             name: in `LIFTERS`.
             suffix: of the preset, as in "small_minmpjpe".
@@ -99,7 +104,11 @@ class Workshop:
                 lifter, source, out, settings, resume=begun(out), progress=self.progress,
                 provenance=about,
             )  # fmt: skip
-        return Trained(lifter.cpu(), before + _seconds(out), settings.steps)
+            lifter.cpu()
+            temperature = None
+            if hasattr(lifter, "temperature") and self.data.held_out is not None:
+                temperature = kept_temperature(lifter, self.data.held_out(), out)
+        return Trained(lifter, before + _seconds(out), settings.steps, temperature)
 
     def settings(self, name: str, preset: str) -> FitConfig:
         """The recipe of a lifter's preset, as long as the budget allows."""
