@@ -155,8 +155,8 @@ def test_a_bad_row_or_name_is_found() -> None:
 
 
 def test_measured_figures_are_those_of_the_results() -> None:
-    path = PAPERS.parents[1] / "tools" / "paper_figures.py"
-    spec = importlib.util.spec_from_file_location("paper_figures", path)
+    path = PAPERS.parents[1] / "tools" / "quote_results.py"
+    spec = importlib.util.spec_from_file_location("quote_results", path)
     assert spec is not None
     assert spec.loader is not None
     figures = importlib.util.module_from_spec(spec)
@@ -164,4 +164,6 @@ def test_measured_figures_are_those_of_the_results() -> None:
     results = figures.Results()
     for page in figures.CELLS:
         text = (PAPERS / f"{page}.md").read_text(encoding="utf-8")
-        assert figures.filled(page, text, results) == text, "run python tools/paper_figures.py"
+        assert figures.filled(page, text, results) == text, "run python tools/quote_results.py"
+    readme = figures.README.read_text(encoding="utf-8")
+    assert figures.with_table(readme, results) == readme, "run python tools/quote_results.py"

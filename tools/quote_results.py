@@ -1,22 +1,31 @@
-"""Write our measured figures from `benchmarks/results` into the pages on the papers.
+"""Write our measured figures from `benchmarks/results` into the README and the papers' pages.
 
-    python tools/paper_figures.py
+    python tools/quote_results.py
 
-`tests/test_papers.py` checks that the pages are what this writes.
+`tests/test_papers.py` checks that they are what this writes.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from poseterior.report.study_tables import markdown_table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = ROOT / "docs" / "papers"
+README = ROOT / "README.md"
+OPEN, CLOSE = "<!-- table1 -->", "<!-- /table1 -->"
 
 Row = Mapping[str, Any]
+
+
+class NotRun(Exception):
+    """There are no results of a study yet."""
 
 
 class Results:
@@ -24,10 +33,13 @@ class Results:
 
     def __init__(self, folder: Path = RESULTS) -> None:
         files = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
+        self.table1 = files["table1"]
         self.rows = {name: result.get("rows", []) for name, result in files.items()}
 
     def row(self, study: str, method: str, **wanted: Any) -> Row:
         """The one row of a method with these values."""
+        if study not in self.rows:
+            raise NotRun(study)
         found = [
             row
             for row in self.rows[study]
@@ -214,13 +226,22 @@ def filled(page: str, text: str, results: Results) -> str:
         if len(hits) != 1:
             raise LookupError(f"{page}.md: {len(hits)} rows begin with {start}")
         cells = lines[hits[0]].split(" | ")
-        lines[hits[0]] = " | ".join([*cells[:-1], f"{cell(results)} |"])
+        with suppress(NotRun):
+            lines[hits[0]] = " | ".join([*cells[:-1], f"{cell(results)} |"])
     return "\n".join(lines)
+
+
+def with_table(text: str, results: Results) -> str:
+    """The README with the table of all methods between its marks."""
+    before, rest = text.split(OPEN)
+    after = rest.split(CLOSE)[1]
+    return f"{before}{OPEN}\n{markdown_table(results.table1)}{CLOSE}{after}"
 
 
 def main() -> None:
     """Fill all pages."""
     results = Results()
+    README.write_text(with_table(README.read_text(encoding="utf-8"), results), encoding="utf-8")
     for page in CELLS:
         path = PAGES / f"{page}.md"
         path.write_text(filled(page, path.read_text(encoding="utf-8"), results), encoding="utf-8")
