@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from poseterior.lifters import LIFTERS
+
 PAPERS = Path(__file__).parents[1] / "docs" / "papers"
 PAGES = sorted(PAPERS.glob("[0-9]*.md"))
 HEADER = ["what it is", "ours", "command", "published", "ours, measured"]
@@ -125,12 +127,12 @@ def test_every_command_exists(page: Path, command_faults: Callable[[str], list[s
 
 
 def test_our_sizes_are_those_of_the_presets() -> None:
-    presets = resolve("poseterior.lifters.coupling_flow.CouplingFlow").PRESETS  # type: ignore[attr-defined]
     checked = 0
-    for row in rows(PAPERS / "001.md"):
-        if stated := re.fullmatch(r"(\d+); (\d+) in `paper`", row[4]):
-            field = names(row[1])[0].split(".")[-1]
-            sizes = [getattr(presets[name], field) for name in ("small", "paper")]
+    for row in [*rows(PAPERS / "001.md"), *rows(PAPERS / "002.md")]:
+        if stated := re.fullmatch(r"(\d+); (\d+) in `small`", row[4]):
+            config, field = names(row[1])[0].rsplit(".", 1)
+            presets = next(c.PRESETS for c in LIFTERS.values() if c.Config is resolve(config))
+            sizes = [getattr(presets[name], field) for name in ("paper", "small")]
             assert [int(n) for n in stated.groups()] == sizes, row[0]
             checked += 1
     assert checked == 3
