@@ -131,6 +131,8 @@ def test_our_sizes_are_those_of_the_presets() -> None:
     for row in [*rows(PAPERS / "001.md"), *rows(PAPERS / "002.md")]:
         if stated := re.fullmatch(r"(\d+); (\d+) in `small`", row[4]):
             config, field = names(row[1])[0].rsplit(".", 1)
+            if not config.endswith("Config"):
+                continue
             presets = next(c.PRESETS for c in LIFTERS.values() if c.Config is resolve(config))
             sizes = [getattr(presets[name], field) for name in ("paper", "small")]
             assert [int(n) for n in stated.groups()] == sizes, row[0]
