@@ -360,3 +360,19 @@ def test_the_tables_notes_say_what_contradicts_the_paper() -> None:
     assert "gaussian_minmpjpe overconfident, cinn underconfident. Not so here: cinn." in notes
     assert "180.0 mm, is that of coupling_flow; its ECE is 0.030" in notes
     assert STUDIES["table1"].notes([]) == []
+
+
+def test_the_ablations_notes_say_which_parts_did_not_help() -> None:
+    rows = [
+        {"method": name, "subset": subset, "min_mpjpe_mm": error + plus, "steps": 2400}
+        for name, error in (("full", 50.0), ("no_condition", 60.0), ("best_1", 45.0))
+        for subset, plus in (("five", 0.0), ("four", 30.0))
+    ]
+    notes = STUDIES["ablation"].notes(rows)
+    assert (
+        "of the full method is 50.0 mm off; worse: no_condition 60.0; not worse: best_1 45.0."
+        in (notes[0])
+    )
+    assert "one step for 31 published" in notes[1]
+    assert STUDIES["ablation"].notes(rows[:2]) == []
+    assert STUDIES["ablation"].notes([]) == []
