@@ -171,7 +171,7 @@ def dot_chart(dots: Sequence[Dot], key: str) -> str:
         y = len(names) - names.index(dot.name) - 0.5 - shift
         marks.append(_whisker(plot, of, dot.span, y))
         said = f"{dot.name}{', ' * bool(dot.series)}{dot.series}: "
-        tip = said + cell_text(dot.value, column(key))
+        tip = said + cell_text(dot.value / column(key).scale, column(key))
         marks.append(_series_marker(plot.x(dot.value), plot.y(y), series.index(dot.series), tip))
     return drawing(480, plot.height + 56, marks, axis_name(key))
 

@@ -12,7 +12,7 @@ from poseterior.report.study_rows import Row, ends
 
 __all__ = ["counts_shown", "has_counts", "pivot"]
 
-_FEW = (1.0, 10.0, 50.0, 200.0, 1000.0, 4096.0)
+_FEW = (1.0, 5.0, 10.0, 50.0, 200.0, 1000.0, 4096.0)
 
 
 def pivot(rows: Sequence[Row], key: str) -> tuple[list[Row], list[Column]]:

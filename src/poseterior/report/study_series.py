@@ -159,14 +159,17 @@ def dot_panels(result: Mapping[str, Any]) -> dict[str, list[Dot]]:
     panels = {}
     for key in _DOTS.get(study_name(result), _USUAL_DOTS):
         known = [(row, finite(row.get(key))) for row in study_rows(result)]
-        dots = [
-            Dot(row_name(row), str(row.get("subset") or ""), value, ends(row, column(key)))
-            for row, value in known
-            if value is not None
-        ]
+        dots = [_dot(row, value, column(key)) for row, value in known if value is not None]
         if dots:
             panels[key] = dots
     return panels
+
+
+def _dot(row: Row, value: float, of: Column) -> Dot:
+    """A number in the unit that its column names."""
+    span = ends(row, of)
+    scaled = (of.scale * span[0], of.scale * span[1]) if span else None
+    return Dot(row_name(row), str(row.get("subset") or ""), of.scale * value, scaled)
 
 
 def spread_by_axis(result: Mapping[str, Any]) -> dict[str, dict[str, float]]:
