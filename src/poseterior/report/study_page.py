@@ -17,7 +17,7 @@ from poseterior.report.study_figures import figures, reliabilities
 from poseterior.report.study_pivot import has_counts, pivot
 from poseterior.report.study_plots import write_study_plot
 from poseterior.report.study_published import published_html, published_table
-from poseterior.report.study_rows import Row, study_name, study_rows
+from poseterior.report.study_rows import Row, row_name, study_name, study_rows
 from poseterior.report.summary import provenance
 
 __all__ = ["study_html", "study_markdown", "write_study"]
@@ -74,11 +74,17 @@ def _notes(result: Mapping[str, Any]) -> list[str]:
     return [str(note) for note in result.get("notes") or ()] + said
 
 
+def _told(row: Row) -> str:
+    """The row's name and, where there are several, which poses it is about."""
+    subset = row.get("subset")
+    return f"{row_name(row)}, {subset}" if subset else row_name(row)
+
+
 def study_markdown(result: Mapping[str, Any]) -> str:
     """Title, table, notes, verdicts."""
     told = "verdict" in README.get(study_name(result), ())
     verdicts = [
-        f"- {tables.plain(row['method'])}: {tables.plain(row['verdict'])}\n"
+        f"- {tables.plain(_told(row))}: {tables.plain(row['verdict'])}\n"
         for row in study_rows(result)
         if row.get("verdict") and not told
     ]
