@@ -1,0 +1,74 @@
+"""The kept results of a full run: whole, and what the project claims of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from poseterior.data.demo_clip import demo_observations
+from poseterior.lifters import LIFTERS
+from poseterior.studies import STUDIES
+from poseterior.studies.table1 import METHODS
+from poseterior.training.checkpoint import load_lifter
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+KEYS = {
+    "method", "min_mpjpe_mm", "min_pa_mpjpe_mm", "mpjpe_mean_mm", "mpjpe_latent_centre_mm",
+    "ece_median", "ece_mean", "ece_latent_centre", "ece_joint_max", "energy_score_mm", "nll",
+    "coverage_90", "verdict", "parameters", "train_s", "sample_s",
+}  # fmt: skip
+
+
+def result(name: str) -> dict[str, Any]:
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def table() -> dict[str, dict[str, Any]]:
+    return {row["method"]: row for row in result("table1")["rows"]}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_is_kept_whole(name: str) -> None:
+    found = result(name)
+    assert found["missing"] == []
+    assert found["provenance"]["command"].startswith(f"poseterior study {name} ")
+    assert {path.suffix for path in RESULTS.glob(f"{name}.*")} == {
+        ".json", ".csv", ".md", ".html", ".png",
+    }  # fmt: skip
+
+
+def test_the_table_has_every_method_and_number(table: dict[str, dict[str, Any]]) -> None:
+    assert list(table) == [method.name for method in METHODS]
+    assert all(set(row) >= KEYS for row in table.values())
+
+
+def test_what_is_claimed_of_the_table_is_in_it(table: dict[str, dict[str, Any]]) -> None:
+    flow, best, nll = (table[n] for n in ("coupling_flow", "gaussian_minmpjpe", "gaussian_nll"))
+    assert best["min_mpjpe_mm"] < nll["min_mpjpe_mm"]
+    assert best["ece_median"] >= 1.5 * nll["ece_median"]
+    assert best["verdict"] == "overconfident"
+    assert flow["ece_median"] <= 0.05
+    energies = {name: row["energy_score_mm"] for name, row in table.items()}
+    assert min(energies, key=energies.__getitem__) == "coupling_flow"
+    for name, row in table.items():
+        if name != "mean_pose":
+            assert row["mpjpe_mean_mm"] <= 0.6 * table["mean_pose"]["mpjpe_mean_mm"], name
+        if row["ece_median"] is not None and row is not flow:
+            beats = [row[key] < flow[key] for key in ("min_mpjpe_mm", "ece_median")]
+            assert not all(beats), name
+
+
+@pytest.mark.parametrize("name", ["gaussian", "gaussian_minmpjpe", "cinn"])
+def test_kept_checkpoints_can_be_used(name: str) -> None:
+    folder = RESULTS / "checkpoints" / name
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 12e6
+    lifter = load_lifter(folder, LIFTERS)
+    keypoints = next(demo_observations().chunks(8)).keypoints
+    drawn = lifter(keypoints).sample((20,), torch.Generator().manual_seed(0))
+    assert drawn.shape == (20, 8, 17, 3)
+    assert drawn.norm(dim=-1).max() < 3
