@@ -25,6 +25,7 @@ from poseterior.errors import known, require
 __all__ = ["StudyCommand"]
 
 _MOST_SEED = (1 << 24) - 1
+_SIGMA = "sigma"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class StudyCommand:
     """
 
     study: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
-    """table1, ambiguous, ablation, samples or diversity."""
+    """table1, ambiguous, ablation, samples or diversity; sigma, which needs no data."""
     out: Path
     """Folder of rows, checkpoints and results; studies in one folder share their trainings."""
     data: Data = "cmu"
@@ -70,13 +71,16 @@ class StudyCommand:
         from poseterior.studies.study_data import study_data
         from poseterior.studies.workshop import Workshop
 
-        study = STUDIES[known("study", self.study, STUDIES)]
+        if known("study", self.study, [*STUDIES, _SIGMA]) == _SIGMA:
+            self._sigma()
+            return
+        study = STUDIES[self.study]
         if self.only is not None:
             known("--only", self.only, [row.name for row in study.rows])
         options = {"protocol": self.protocol, "keypoints": self.keypoints}
         data = study_data(self.data, self.root, options)
         scoring = Scoring(self.hypotheses, self.every or data.every, self.seed)
-        with told(), progress() as display:
+        with told("run it again"), progress() as display:
             workshop = Workshop(
                 data, self.out, self.preset, self.budget, self.seed, self.device, display
             )
@@ -86,6 +90,25 @@ class StudyCommand:
         print("written:", ", ".join(str(path) for path in files))
         if result["missing"]:
             print("rows still to run:", ", ".join(result["missing"]))
+
+    def _sigma(self) -> None:
+        """The study that computes and trains nothing."""
+        from poseterior.batch.score import save_result
+        from poseterior.data.npz_writer import make_folder
+        from poseterior.report.sigma_plots import write_sigma_plots
+        from poseterior.studies.sigma import sigma_study
+
+        result, folder = sigma_study(self.seed), make_folder(self.out)
+        files = [save_result(result, folder / "sigma.json"), *write_sigma_plots(result, folder)]
+        point = result["pose_point"]
+        print(
+            f"{point['dims']} dimensions, {point['hypotheses']} hypotheses, true sigma "
+            f"{result['true_sigma']}: minMPJPE is least at sigma {point['sigma']:.4f}\n"
+            f"{'':12}{'miscalibrated':>16}{'oracle':>10}\n"
+            f"{'minMPJPE':12}{point['min_mpjpe']:16.4f}{point['oracle_min_mpjpe']:10.4f}\n"
+            f"{'NLL, nats':12}{point['nll']:16.2f}{point['oracle_nll']:10.2f}"
+        )
+        print("written:", ", ".join(str(path) for path in files))
 
     def _check(self) -> None:
         check_draws(self.hypotheses, self.seed)

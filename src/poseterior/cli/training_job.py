@@ -95,11 +95,14 @@ class TrainingJob:
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Turn the ways in which a training ends early into those of a command."""
+def told(again: str = "--resume") -> Iterator[None]:
+    """Turn the ways in which a training ends early into those of a command.
+
+    `again` is what a user does to go on.
+    """
     try:
         yield
     except Interrupted as stopped:
-        raise KeyboardInterrupt(str(stopped).replace("resume to", "--resume to")) from stopped
+        raise KeyboardInterrupt(str(stopped).replace("resume to", f"{again} to")) from stopped
     except Diverged as error:
         raise Failed(str(error)) from error
