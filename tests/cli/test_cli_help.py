@@ -18,6 +18,7 @@ FLAGS = {
         "--image-size", "--focal", "--person",
     },
     "score": {"--target", "--json", "--report", "--hypotheses"},
+    "angles": {"--out", "--widest"},
     "train": {"--data", "--root", "--out", "--steps", "--preset", "--seed", "--resume"},
     "evaluate": {
         "--data", "--root", "--split", "--json", "--report", "--observations", "--limb-scale",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Annotated, Any
 
+from poseterior.cli.angles import Angles
 from poseterior.cli.data import CheckData
 from poseterior.cli.demo import Demo
 from poseterior.cli.evaluate import Evaluate
@@ -21,6 +22,7 @@ COMMANDS: dict[str, Any] = {
     "demo": Demo,
     "lift": Lift,
     "score": Score,
+    "angles": Angles,
     "train": Train,
     "evaluate": Evaluate,
     "study": StudyCommand,
