@@ -52,7 +52,9 @@ def test_knee_angles_have_the_intervals_they_were_made_with(
     with out.open() as file:
         lines = list(csv.DictReader(file))
     assert tuple(lines[0]) == COLUMNS
-    assert f"{len(lines)} angles of 3 poses" in ended.out
+    usable = sum(line["usable"] == "1" for line in lines)
+    assert 0 < usable < len(lines)
+    assert f"{len(lines)} angles of 3 poses, {usable} usable" in ended.out
     assert {line["frame"] for line in lines} == {"7", "8"}  # the third is not valid
     sure, unsure = (line for line in lines if line["angle"] == "left_knee_flexion")
     assert float(sure["median_deg"]) == pytest.approx(60, abs=0.5)
@@ -62,9 +64,23 @@ def test_knee_angles_have_the_intervals_they_were_made_with(
     assert (sure["usable"], unsure["usable"]) == ("1", "0")
     again = run("angles", predictions, "--out", out, "--widest", "150")
     assert again.code == 0
-    assert "unusable" not in again.out
+    assert f"{len(lines)} usable" in again.out
     with out.open() as file:
         assert all(line["usable"] == "1" for line in csv.DictReader(file))
+
+
+def test_an_angle_is_left_out_where_any_joint_it_depends_on_is_not_valid(
+    run: Run, tmp_path: Path
+) -> None:
+    valid = np.ones((1, 17), bool)
+    valid[0, 7] = False  # the spine, which gives the pelvis its upward axis
+    path, out = tmp_path / "p.npz", tmp_path / "angles.csv"
+    np.savez(path, hypotheses=knees(np.full((1, 4), 30.0)), skeleton="h36m_17", valid_joints=valid)
+    assert run("angles", path, "--out", out).code == 0
+    with out.open() as file:
+        kinds = {line["angle"].removeprefix("left_").removeprefix("right_")
+                 for line in csv.DictReader(file)}  # fmt: skip
+    assert kinds == {"knee_flexion", "elbow_flexion"}
 
 
 def test_intervals_may_cross_half_a_turn() -> None:

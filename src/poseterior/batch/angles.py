@@ -15,7 +15,7 @@ from poseterior.data.npz_writer import replacing
 from poseterior.data.prediction_fields import LABELS, PredictionRows
 from poseterior.data.predictions import Predictions
 from poseterior.errors import require
-from poseterior.geometry.joint_angles import ANGLES, joint_angles
+from poseterior.geometry.joint_angles import angle_joints, joint_angles
 from poseterior.metrics.weighted import weighted_quantile
 
 __all__ = ["COLUMNS", "angle_intervals", "write_angles"]
@@ -54,7 +54,7 @@ def write_angles(
     path: str | os.PathLike[str],
     widest_deg: float = 40.0,
     progress: Callable[[int, int], None] | None = None,
-) -> int:
+) -> tuple[int, int]:
     """Write a CSV file with one line for each valid row and angle, whole or not at all.
 
     Args:
@@ -64,7 +64,7 @@ def write_angles(
         progress: called with the rows done and the rows in all.
 
     Returns:
-        How many lines were written.
+        How many lines were written, and how many of them are usable.
 
     Raises:
         InputError: the skeleton determines no angle, or anything bad in the file.
@@ -73,23 +73,22 @@ def write_angles(
         0 < widest_deg <= 360, "angles", "widest_deg",
         expected="above 0, at most 360", found=widest_deg,
     )  # fmt: skip
-    joints = set(predictions.skeleton.joints)
     require(
-        any(joints >= set(needed) for needed in ANGLES.values()), predictions.path, "skeleton",
+        bool(angle_joints(predictions.skeleton)), predictions.path, "skeleton",
         expected="joints of a knee, an elbow, a hip, a shoulder or the trunk",
         found=predictions.skeleton.name,
     )  # fmt: skip
-    lines = 0
+    lines = usable = 0
     with replacing(path) as temporary, Path(temporary).open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
         for rows in predictions.chunks():
             for line in _lines(rows, predictions, widest_deg):
                 table.writerow(line)
-                lines += 1
+                lines, usable = lines + 1, usable + line[-1]
             if progress is not None:
                 progress(rows.start + len(rows), predictions.poses)
-    return lines
+    return lines, usable
 
 
 def _lines(rows: PredictionRows, predictions: Predictions, widest: float) -> Iterator[list[Any]]:
@@ -99,7 +98,10 @@ def _lines(rows: PredictionRows, predictions: Predictions, widest: float) -> Ite
         name: angle_intervals(degrees, rows.weights)
         for name, degrees in joint_angles(rows.hypotheses, skeleton).items()
     }
-    needed = {name: [skeleton.index(joint) for joint in ANGLES[name]] for name in angles}
+    needed = {
+        name: [skeleton.index(joint) for joint in joints]
+        for name, joints in angle_joints(skeleton).items()
+    }
     for n in rows.valid.nonzero()[:, 0].tolist():
         labels = [rows.labels[label][n] if label in rows.labels else "" for label in LABELS]
         for name, intervals in angles.items():

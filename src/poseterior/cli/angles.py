@@ -31,6 +31,6 @@ class Angles:
 
         check_outputs(self.out, inputs=(self.predictions,))
         with open_predictions(self.predictions) as opened, bar("angles") as advance:
-            lines = write_angles(opened, self.out, self.widest, advance)
+            lines, usable = write_angles(opened, self.out, self.widest, advance)
             poses = opened.poses
-        print(f"{self.out}: {lines} angles of {poses} poses")
+        print(f"{self.out}: {lines} angles of {poses} poses, {usable} usable")

@@ -17,22 +17,36 @@ from torch import Tensor
 from poseterior.errors import InputError
 from poseterior.geometry.skeleton import Skeleton
 
-__all__ = ["ANGLES", "joint_angles"]
+__all__ = ["ANGLES", "angle_joints", "joint_angles"]
 
 _SIDES = ("left", "right")
 _NEEDS = {
     "{}_knee_flexion": ("{}_hip", "{}_knee", "{}_ankle"),
     "{}_elbow_flexion": ("{}_shoulder", "{}_elbow", "{}_wrist"),
-    "{}_hip_flexion": ("left_hip", "right_hip", "pelvis", "thorax", "{}_knee"),
-    "{}_hip_abduction": ("left_hip", "right_hip", "pelvis", "thorax", "{}_knee"),
-    "{}_shoulder_elevation": ("pelvis", "thorax", "{}_shoulder", "{}_elbow"),
+    "{}_hip_flexion": ("left_hip", "right_hip", "pelvis", "{}_knee"),
+    "{}_hip_abduction": ("left_hip", "right_hip", "pelvis", "{}_knee"),
+    "{}_shoulder_elevation": ("thorax", "{}_shoulder", "{}_elbow"),
 }
-# Angle -> joints that it needs.
+# A direction of the trunk ends at the first of these that the skeleton has.
+_ENDS = {"hip_flexion": ("spine", "thorax"), "hip_abduction": ("spine", "thorax"),
+         "shoulder_elevation": ("spine", "pelvis")}  # fmt: skip
+# Angle -> joints that it needs in any skeleton, see `angle_joints`.
 ANGLES: dict[str, tuple[str, ...]] = {
     name.format(side): tuple(joint.format(side) for joint in joints)
     for name, joints in _NEEDS.items()
     for side in _SIDES
 } | {"trunk_flexion": ("left_hip", "right_hip", "pelvis", "spine", "thorax")}
+
+
+def angle_joints(skeleton: Skeleton) -> dict[str, tuple[str, ...]]:
+    """The angles that a skeleton's joints determine, each with all joints that it depends on."""
+    found = {}
+    for name, joints in ANGLES.items():
+        ends = _ENDS.get(name.partition("_")[2], ())
+        end = next((joint for joint in ends if joint in skeleton.joints), None)
+        if set(joints) <= set(skeleton.joints) and (end or not ends):
+            found[name] = (*joints, end) if end else joints
+    return found
 
 
 def joint_angles(pose: Tensor, skeleton: Skeleton) -> dict[str, Tensor]:
@@ -57,8 +71,7 @@ def joint_angles(pose: Tensor, skeleton: Skeleton) -> dict[str, Tensor]:
         expected = f"(..., {len(skeleton)}, 3)"
         raise InputError("joint_angles", "pose", expected=expected, found=tuple(pose.shape))
     at = {name: pose[..., index, :] for index, name in enumerate(skeleton.joints)}
-    known = [name for name, joints in ANGLES.items() if all(joint in at for joint in joints)]
-    return {name: torch.rad2deg(_angle(name, at)) for name in known}
+    return {name: torch.rad2deg(_angle(name, at)) for name in angle_joints(skeleton)}
 
 
 def _angle(name: str, at: dict[str, Tensor]) -> Tensor:
@@ -70,7 +83,7 @@ def _angle(name: str, at: dict[str, Tensor]) -> Tensor:
         return _between(at[f"{side}_elbow"] - at[f"{side}_shoulder"],
                         at[f"{side}_wrist"] - at[f"{side}_elbow"])  # fmt: skip
     if kind == "shoulder_elevation":
-        down = at.get("spine", at["pelvis"]) - at["thorax"]
+        down = at["spine" if "spine" in at else "pelvis"] - at["thorax"]
         return _between(at[f"{side}_elbow"] - at[f"{side}_shoulder"], down)
     right, up, forward = _pelvis(at)
     if name == "trunk_flexion":
@@ -87,7 +100,7 @@ def _angle(name: str, at: dict[str, Tensor]) -> Tensor:
 def _pelvis(at: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """Unit axes right, up and forward."""
     right = torch.nn.functional.normalize(at["right_hip"] - at["left_hip"], dim=-1)
-    up = at.get("spine", at["thorax"]) - at["pelvis"]
+    up = at["spine" if "spine" in at else "thorax"] - at["pelvis"]
     up = torch.nn.functional.normalize(up - _dot(up, right)[..., None] * right, dim=-1)
     return right, up, torch.linalg.cross(up, right)
 
