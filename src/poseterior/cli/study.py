@@ -93,6 +93,8 @@ class StudyCommand:
 
     def _sigma(self) -> None:
         """The study that computes and trains nothing."""
+        expected = "none, for sigma has no rows"
+        require(self.only is None, "--only", "", expected=expected, found=self.only)
         from poseterior.batch.score import save_result
         from poseterior.data.npz_writer import make_folder
         from poseterior.report.sigma_plots import write_sigma_plots

@@ -127,14 +127,14 @@ class CGNF(Lifter):
         neighbours = adjacency(skeleton.edges, len(skeleton))[free][:, free]
         self.flow = GraphFlow(
             neighbours,
-            3,
-            c.context,
-            c.hidden,
-            c.layers,
-            c.labelled,
-            _UNIT_M,
-            c.spread,
-            c.scale_floor,
+            dimensions=3,
+            context=c.context,
+            hidden=c.hidden,
+            layers=c.layers,
+            labelled=c.labelled,
+            unit=_UNIT_M,
+            spread=c.spread,
+            floor=c.scale_floor,
         )
         # Standard deviation of the latent: 1 as trained; a recalibration may change it.
         self.register_buffer("temperature", torch.ones(()))

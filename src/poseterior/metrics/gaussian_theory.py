@@ -62,7 +62,7 @@ def least_error(
     times = _TIMES if dims <= _FEW_DIMENSIONS else 1
     rho, weight = _distances(dims, true_sigma, shift, times * _OUTER)
     noncentral = (rho / sigma) ** 2
-    # Over sigma, a hypothesis's distance deviates from the root of its mean square by at most 1.
+    # In units of sigma, a hypothesis's distance has a standard deviation of at most 1.
     middle = np.sqrt(dims + noncentral)
     low, high = sigma * np.maximum(middle - _DEVIATIONS, 0), sigma * (middle + _DEVIATIONS)
     nodes, weights = np.polynomial.legendre.leggauss(times * _INNER)
