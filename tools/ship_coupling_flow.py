@@ -40,6 +40,11 @@ COLUMNS = {
 }
 
 
+def show(temperature: float, ece: float) -> None:
+    """Print what was tried."""
+    print(f"temperature {temperature:.3f}: mean ECE over the joints {ece:.4f}", flush=True)
+
+
 def sources(root: Path) -> dict[str, KeypointSource]:
     """What the model card reports on."""
     fixed = {
@@ -88,7 +93,7 @@ def main() -> None:
     arguments = parser.parse_args()
     lifter: Any = load_lifter(arguments.run, LIFTERS)
     held_out = observed_anew(load_cmu(arguments.root, "val"), ADULTS, seed=1, poses=1000)
-    temperature = arguments.temperature or choose_temperature(lifter, held_out)
+    temperature = arguments.temperature or choose_temperature(lifter, held_out, show)
     lifter.temperature.fill_(temperature)
     trained = json.loads((arguments.run / "config.json").read_text())["provenance"]
     train = load_cmu(arguments.root, "train")

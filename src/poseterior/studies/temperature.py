@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,22 @@ _HYPOTHESES = 100
 _FILE = "temperature.json"
 
 
-def choose_temperature(lifter: Any, source: KeypointSource) -> float:
+def choose_temperature(
+    lifter: Any, source: KeypointSource, tried: Callable[[float, float], None] | None = None
+) -> float:
     """The standard deviation of the latent with the least calibration error on `source`.
 
     The error is the mean over joints of each joint's ECE. `lifter.temperature` is left at what
-    is chosen, between 0.6 and 1.4 and to about 0.01.
+    is chosen, between 0.6 and 1.4 and to about 0.01. `tried` is called with each temperature
+    and its error.
     """
 
     def error(temperature: float) -> float:
         lifter.temperature.fill_(temperature)
-        return evaluate(lifter, source, _HYPOTHESES)["ece_joint_mean"]
+        found = evaluate(lifter, source, _HYPOTHESES)["ece_joint_mean"]
+        if tried is not None:
+            tried(temperature, found)
+        return found
 
     found = minimize_scalar(error, bounds=_BETWEEN, method="bounded", options={"xatol": 0.01})
     lifter.temperature.fill_(float(found.x))
