@@ -1,0 +1,1 @@
+"""Repair of posteriors, fitted on held-out predictions; see `recalibration` for the interface."""
