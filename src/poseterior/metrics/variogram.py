@@ -121,4 +121,5 @@ def _mean(values: Tensor, chances: Tensor | None) -> Tensor:
     """Mean over the last axis of (M, P, 3, H), weighted by (M, H), float64."""
     if chances is None:
         return values.mean(-1).double()
-    return torch.einsum("mpch,mh->mpc", values, chances.to(values.dtype)).double()
+    mean = values.flatten(1, 2) @ chances[..., None].to(values.dtype)
+    return mean.view(values.shape[:-1]).double()
