@@ -7,14 +7,16 @@ hypotheses (H, B, J, 3) in metres, `posterior.log_prob(pose)` their density wher
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, overload
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from poseterior.derived import Derived
 from poseterior.geometry.skeleton import Skeleton
 from poseterior.keypoints import Keypoints
+from poseterior.quantities import Event, Quantity
 from poseterior.quantization import quantize
 
 __all__ = ["Lifter", "Posterior", "drop_root", "insert_root"]
@@ -80,9 +82,39 @@ class Posterior(Distribution):
             f"{type(self).__name__} has no latent (has_latent_centre is False)"
         )
 
-    def map(self, function: Callable[[Tensor], Tensor], skeleton: Skeleton) -> Posterior:
-        """The posterior of `function(pose)`: samples pushed forward, no density."""
-        return _Mapped(self, function, skeleton)
+    @overload
+    def map(self, function: Callable[[Tensor], Tensor], skeleton: None = None) -> Derived: ...
+    @overload
+    def map(self, function: Callable[[Tensor], Tensor], skeleton: Skeleton) -> Posterior: ...
+    def map(
+        self, function: Callable[[Tensor], Tensor], skeleton: Skeleton | None = None
+    ) -> Derived | Posterior:
+        """The distribution of `function(pose)`: samples pushed forward, no density.
+
+        A `Posterior` where the function gives poses of a skeleton, else a `Derived`.
+        """
+        return Derived(self, function) if skeleton is None else _Mapped(self, function, skeleton)
+
+    def measure(self, quantity: Quantity) -> Derived:
+        """The distribution of a named quantity, such as `quantities.angle("left_knee_flexion")`."""
+        return Derived(self, lambda pose: quantity(pose, self.skeleton), quantity.circular)
+
+    def probability(
+        self,
+        event: Event,
+        hypotheses: int = 200,
+        generator: torch.Generator | None = None,
+        root: Tensor | None = None,
+    ) -> Tensor:
+        """Share (*batch_shape) of hypotheses for which an event of `quantities.py` holds.
+
+        Its points are relative to the root joint, or in the camera's frame where `root`
+        (*batch_shape, 3) metres tells where that is. `share_interval` says how far a share
+        of so many hypotheses may be off; `InputError` as of the event.
+        """
+        pose = self.sample((hypotheses,), generator)
+        pose = pose if root is None else pose + root[..., None, :]
+        return event(pose, self.skeleton).mean(0, dtype=pose.dtype)
 
     def quantize(
         self, count: int, hypotheses: int = 200, generator: torch.Generator | None = None

@@ -75,7 +75,7 @@ def test_an_angle_is_left_out_where_any_joint_it_depends_on_is_not_valid(
     valid = np.ones((1, 17), bool)
     valid[0, 7] = False  # the spine, which gives the pelvis its upward axis
     path, out = tmp_path / "p.npz", tmp_path / "angles.csv"
-    np.savez(path, hypotheses=knees(np.full((1, 4), 30.0)), skeleton="h36m_17", valid_joints=valid)
+    np.savez(path, hypotheses=knees(np.full((1, 19), 30.0)), skeleton="h36m_17", valid_joints=valid)
     assert run("angles", path, "--out", out).code == 0
     with out.open() as file:
         kinds = {line["angle"].removeprefix("left_").removeprefix("right_")
@@ -98,6 +98,23 @@ def test_weights_count() -> None:
     median, *ends = angle_intervals(degrees, weights)[0].tolist()
     assert median == pytest.approx(15)
     assert all(10 <= end <= 20 or math.isclose(end, 10) for end in ends)
+
+
+def test_too_few_hypotheses_are_no_interval(run: Run, tmp_path: Path) -> None:
+    out, few, weighted = (tmp_path / name for name in ("angles.csv", "few.npz", "weighted.npz"))
+    poses = knees(np.full((2, 30), 30.0))
+    np.savez(few, hypotheses=poses[:, :18], skeleton="h36m_17")
+    assert_refused(run("angles", few, "--out", out), "few.npz", "at least 19", "found 18")
+    assert not out.exists()
+    weights = np.ones((2, 30))
+    weights[1, 18:] = 0  # as good as 18 hypotheses
+    np.savez(weighted, hypotheses=poses, skeleton="h36m_17", weights=weights)
+    assert run("angles", weighted, "--out", out).code == 0
+    with out.open() as file:
+        assert {(line["row"], line["usable"]) for line in csv.DictReader(file)} == {
+            ("0", "1"),
+            ("1", "0"),
+        }
 
 
 def test_bad_input_is_refused(run: Run, predictions: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from poseterior.cli.evaluate import Evaluate
 from poseterior.cli.info import Info
 from poseterior.cli.lift import Lift
 from poseterior.cli.outcome import run_to_exit_code
+from poseterior.cli.probability import Probability
 from poseterior.cli.score import Score
 from poseterior.cli.study import StudyCommand
 from poseterior.cli.train import Train
@@ -23,6 +24,7 @@ COMMANDS: dict[str, Any] = {
     "lift": Lift,
     "score": Score,
     "angles": Angles,
+    "probability": Probability,
     "train": Train,
     "evaluate": Evaluate,
     "study": StudyCommand,

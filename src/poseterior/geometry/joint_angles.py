@@ -14,10 +14,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from poseterior.errors import InputError
+from poseterior.errors import InputError, known
 from poseterior.geometry.skeleton import Skeleton
 
-__all__ = ["ANGLES", "angle_joints", "joint_angles"]
+__all__ = ["ANGLES", "angle_joints", "joint_angle", "joint_angles"]
 
 _SIDES = ("left", "right")
 _NEEDS = {
@@ -67,11 +67,26 @@ def joint_angles(pose: Tensor, skeleton: Skeleton) -> dict[str, Tensor]:
     Raises:
         InputError: J is not the skeleton's number of joints.
     """
+    at = _joints(pose, skeleton)
+    return {name: torch.rad2deg(_angle(name, at)) for name in angle_joints(skeleton)}
+
+
+def joint_angle(pose: Tensor, skeleton: Skeleton, name: str) -> Tensor:
+    """One of the `joint_angles`, (...,) in degrees.
+
+    Raises:
+        InputError: as of `joint_angles`, or an angle that the skeleton does not determine.
+    """
+    known(f"angle of {skeleton.name}", name, angle_joints(skeleton))
+    return torch.rad2deg(_angle(name, _joints(pose, skeleton)))
+
+
+def _joints(pose: Tensor, skeleton: Skeleton) -> dict[str, Tensor]:
+    """Positions (..., 3) by name."""
     if pose.shape[-2:] != (len(skeleton), 3):
         expected = f"(..., {len(skeleton)}, 3)"
         raise InputError("joint_angles", "pose", expected=expected, found=tuple(pose.shape))
-    at = {name: pose[..., index, :] for index, name in enumerate(skeleton.joints)}
-    return {name: torch.rad2deg(_angle(name, at)) for name in angle_joints(skeleton)}
+    return {name: pose[..., index, :] for index, name in enumerate(skeleton.joints)}
 
 
 def _angle(name: str, at: dict[str, Tensor]) -> Tensor:
