@@ -6,7 +6,6 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from poseterior.data.npz_writer import replacing
 from poseterior.report import figures, summary
 from poseterior.report.examples import Examples
+from poseterior.report.parts import asset
 from poseterior.report.scene import scene
 from poseterior.report.scene_frame import viewer
 
@@ -53,18 +53,18 @@ def report_html(result: Mapping[str, Any], examples: Examples | None = None) -> 
         "errors": figures.errors(result),
         "numbers": summary.numbers(result),
         "provenance": summary.provenance(result),
-        "style": _asset("report.css"),
+        "style": asset("report.css"),
         "script": "",
     }
     if examples is not None and len(examples):
         parts["script"] = _scripts(examples)
-    return Template(_asset("report.html")).substitute(parts)
+    return Template(asset("report.html")).substitute(parts)
 
 
 def _scripts(examples: Examples) -> str:
     return (
         f'<script type="application/json" id="scene-data">{script_json(scene(examples))}</script>'
-        f"<script>{_asset('plotly-gl3d.min.js')}</script><script>{_asset('report.js')}</script>"
+        f"<script>{asset('plotly-gl3d.min.js')}</script><script>{asset('report.js')}</script>"
     )
 
 
@@ -86,7 +86,3 @@ def _finite(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_finite(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _asset(name: str) -> str:
-    return (files("poseterior.report") / "assets" / name).read_text(encoding="utf-8")

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from html import escape
+from importlib.resources import files
 
-__all__ = ["chart", "missing", "section", "tip"]
+__all__ = ["asset", "card", "chart", "missing", "section", "tip"]
+
+
+def asset(name: str) -> str:
+    """The text of a file that is shipped with the reports."""
+    return (files("poseterior.report") / "assets" / name).read_text(encoding="utf-8")
+
+
+def card(label: str, meaning: str, value: str, *notes: str) -> str:
+    """A number that stands out; `value` is HTML, empty notes are left out."""
+    said = "".join(f"<span>{escape(note)}</span>" for note in notes if note)
+    return f'<div class="card">{tip(label, meaning)}<strong>{value}</strong>{said}</div>'
 
 
 def section(title: str, *content: str) -> str:

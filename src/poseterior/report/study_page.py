@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from poseterior.data.npz_writer import make_folder, replacing
 from poseterior.report import study_tables as tables
-from poseterior.report.parts import section
+from poseterior.report.parts import asset, section
 from poseterior.report.study_columns import README, column
 from poseterior.report.study_figures import figures, reliabilities
 from poseterior.report.study_pivot import has_counts, pivot
@@ -110,14 +109,14 @@ def study_html(result: Mapping[str, Any]) -> str:
     """
     parts = {
         "title": escape(_title(result)),
-        "style": _asset("report.css") + _asset("study.css"),
+        "style": asset("report.css") + asset("study.css"),
         "header": _header(result),
         "charts": figures(result),
         "tables": _tables(result) + published_html(result),
         "reliability": reliabilities(result),
         "provenance": provenance(result),
     }
-    return Template(_asset("study.html")).substitute(parts)
+    return Template(asset("study.html")).substitute(parts)
 
 
 def _header(result: Mapping[str, Any]) -> str:
@@ -165,7 +164,3 @@ def _by_count(rows: Sequence[Row]) -> str:
 def _notes_list(result: Mapping[str, Any]) -> str:
     notes = "".join(f"<li>{escape(note)}</li>" for note in _notes(result))
     return f'<ul class="notes">{notes}</ul>' if notes else ""
-
-
-def _asset(name: str) -> str:
-    return (files("poseterior.report") / "assets" / name).read_text(encoding="utf-8")

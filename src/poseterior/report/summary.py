@@ -9,7 +9,7 @@ from typing import Any
 
 from poseterior.report.curve import perfect_ece
 from poseterior.report.numbers import GROUPS, NUMBERS, Number, finite, interval_text, number_text
-from poseterior.report.parts import missing, section, tip
+from poseterior.report.parts import card, missing, section
 from poseterior.report.verdict import caveats, verdict
 
 __all__ = ["cards", "header", "numbers", "provenance"]
@@ -50,13 +50,10 @@ def cards(result: Mapping[str, Any]) -> str:
 
 def _card(result: Mapping[str, Any], number: Number) -> str:
     interval, best = interval_text(result, number), perfect_ece(result)
-    said = f"<span>95%: {interval}</span>" if interval else ""
-    if number.key == "ece_median" and best is not None:
-        said += f"<span>perfect: {best:.{number.digits}f}</span>"
-    return (
-        f'<div class="card">{tip(number.label, number.meaning)}'
-        f"<strong>{_value(result, number)}</strong>{said}</div>"
-    )
+    between = f"95%: {interval}" if interval else ""
+    told = number.key == "ece_median" and best is not None
+    perfect = f"perfect: {best:.{number.digits}f}" if told else ""
+    return card(number.label, number.meaning, _value(result, number), between, perfect)
 
 
 def _value(result: Mapping[str, Any], number: Number) -> str:

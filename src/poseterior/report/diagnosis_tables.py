@@ -1,0 +1,252 @@
+"""The tables of `diagnose`: evidence, scores by joint and axis, strata, a perfect posterior."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from poseterior.report.diagnosis_charts import factor_strip
+from poseterior.report.diagnosis_read import (
+    AXES,
+    joint_words,
+    number_list,
+    p_text,
+    part,
+    rounded,
+    span,
+    span_text,
+    tinted,
+)
+from poseterior.report.numbers import finite, named
+from poseterior.report.study_tables import breakable
+
+__all__ = [
+    "confidence_table", "evidence_table", "joint_table", "perfect_table", "score_table",
+    "strata_tables",
+]  # fmt: skip
+
+Row = Mapping[str, Any]
+_FIRST_TESTS, _MOST_TESTS, _MOST_STRATA = 12, 200, 20
+_SCORES = {"energy_mm": ("Energy score, mm", 1), "crps_mm": ("CRPS, mm", 1),
+           "variogram": ("Variogram score", 3)}  # fmt: skip
+_STRATA = {
+    "occlusion": "By occlusion", "depth": "By depth", "joint": "By joint",
+    "clip": "By clip, farthest from 1 first",
+}  # fmt: skip
+
+
+def _table(head: Sequence[str], rows: Sequence[str], css: str = "") -> str:
+    """A table in a box that scrolls sideways; `head` is HTML, `rows` are the cells of each row."""
+    first, *others = head
+    cells = f'<th scope="col" class="word">{first}</th>' + "".join(
+        f'<th scope="col">{words}</th>' for words in others
+    )
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return (
+        '<div class="scroll" tabindex="0" role="region" aria-label="Table">'
+        f'<table class="study {css}"><thead><tr>{cells}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def evidence_table(evidence: Sequence[Row]) -> str:
+    """Every test, first those of the whole, then the significant ones; at most 200, most folded."""
+    order = sorted(evidence, key=lambda row: (bool(row.get("joint")), not row.get("significant")))
+    rows = [_test(row) for row in order[:_MOST_TESTS]]
+    head = ("Test", "Effect", "Statistic", "p", "Verdict")
+    shown = _table(head, rows[:_FIRST_TESTS], "evidence")
+    if len(rows) > _FIRST_TESTS:
+        more = f"{len(rows) - _FIRST_TESTS} more tests"
+        left = len(order) - len(rows)
+        more += f" ({left:,} beyond those are only in the JSON)" if left else ""
+        folded = _table(head, rows[_FIRST_TESTS:], "evidence")
+        shown += f"<details><summary>{more}</summary>{folded}</details>"
+    return shown
+
+
+def _test(row: Row) -> str:
+    sure = bool(row.get("significant"))
+    fault = joint_words(row.get("fault") or "")
+    said = f"<b>{escape(fault)}</b>" if sure else "not shown"
+    about = ", ".join(joint_words(row[key]) for key in ("joint", "axis") if row.get(key))
+    name = escape(joint_words(row.get("test") or "test"))
+    name += f" <i>{escape(about)}</i>" if about else ""
+    return (
+        f'<th scope="row">{name}<p>{escape(str(row.get("says") or ""))}</p></th>'
+        f"<td>{_effect(row)}</td><td>{_significant(row.get('statistic'))}</td>"
+        f"<td>{escape(p_text(row.get('p_value')))}</td>"
+        f'<td class="{"sure" if sure else "unsure"}">{said}</td>'
+    )
+
+
+def _effect(row: Row) -> str:
+    value, unit = finite(row.get("effect")), str(row.get("unit") or "")
+    if value is None:
+        return "–"
+    digits = 1 if unit == "mm" else 2
+    number = rounded(value, digits)
+    said = f"× {number}" if unit == "x" else f"{number} {escape(unit)}".strip()
+    return said + _small(span_text(span(row), digits))
+
+
+def _small(words: str) -> str:
+    return f"<small>{words}</small>" if words else ""
+
+
+def _significant(value: object) -> str:
+    """A statistic with about three digits."""
+    known = finite(value)
+    return "–" if known is None else f"{known:.3g}".replace("-", "−")
+
+
+def _scored(result: Mapping[str, Any]) -> Iterator[tuple[str, Row, int]]:
+    """Heading, numbers and digits of each score."""
+    for key, (words, digits) in _SCORES.items():
+        yield words, part(result, "scores", key), digits
+    yield "Spread, mm", part(result, "sharpness_mm"), 1
+
+
+def score_table(result: Mapping[str, Any]) -> str:
+    """Each score over all joints, and along each axis; empty where none is known."""
+    rows = [
+        f'<th scope="row">{words}</th>'
+        f"<td>{rounded(of['value'], digits)}{_small(span_text(span(of), digits))}</td>"
+        + "".join(f"<td>{rounded(of.get(axis), digits)}</td>" for axis in AXES)
+        for words, of, digits in _scored(result)
+        if finite(of.get("value")) is not None
+    ]
+    head = ("Score", "All", *(f"{axis}, {words}" for axis, words in AXES.items()))
+    return _table(head, rows) if rows else ""
+
+
+def joint_table(result: Mapping[str, Any]) -> str:
+    """Factors and scores of each joint, a cell the darker the farther off or the larger."""
+    columns = list(_joint_columns(result))
+    joints = list(dict.fromkeys(j for _, cells in columns for j in cells))
+    rows = [
+        f'<th scope="row">{breakable(joint_words(joint))}</th>'
+        + "".join(cells.get(joint, "<td>–</td>") for _, cells in columns)
+        for joint in joints
+    ]
+    return _table(("Joint", *(head for head, _ in columns)), rows, "heat") if rows else ""
+
+
+def _joint_columns(result: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Heading and the cells by joint of each column that has one."""
+    per_joint = part(result, "factors", "per_joint")
+    for key, head in {"factor": "Factor", **{a: f"Factor {a}" for a in AXES}}.items():
+        values = {joint: finite(part(per_joint, joint).get(key)) for joint in per_joint}
+        cells = {joint: _factor_cell(v) for joint, v in values.items() if v is not None and v > 0}
+        if cells:
+            yield head, cells
+    for head, of, digits in _scored(result):
+        known = {j: v for j, w in part(of, "joints").items() if (v := finite(w)) is not None}
+        if known:
+            top = max(known.values()) or 1.0
+            yield head, {j: tinted(rounded(v, digits), v / top, "cool") for j, v in known.items()}
+
+
+def _factor_cell(value: float) -> str:
+    """Orange above 1 and blue below, full at a factor of two."""
+    return tinted(rounded(value, 2), abs(math.log2(value)), "warm" if value > 1 else "cold")
+
+
+def strata_tables(strata: Sequence[Row]) -> str:
+    """A table for each kind of stratum."""
+    kinds = dict.fromkeys([*_STRATA, *(str(row.get("by")) for row in strata)])
+    shown = []
+    for kind in kinds:
+        rows = [row for row in strata if str(row.get("by")) == kind]
+        if rows:
+            title = _STRATA.get(kind, f"By {joint_words(kind)}, farthest from 1 first")
+            shown.append(f'<h3 class="over">{escape(title)}</h3>{_strata(rows, kind)}')
+    return "".join(shown)
+
+
+def _strata(rows: Sequence[Row], kind: str) -> str:
+    """In their own order where that means something, else the worst first; at most 20."""
+    if kind not in ("occlusion", "depth"):
+        rows = sorted(rows, key=lambda row: -_distance(row))
+    cells = [_stratum(row) for row in rows[:_MOST_STRATA]]
+    head = (kind.replace("_", " ").capitalize(), "Poses", "Factor", "¼ … 1 … 4", "In 50% regions",
+            "In 90% regions", "Bias, sigma")  # fmt: skip
+    shown = _table(tuple(map(escape, head)), cells, "strata")
+    if len(rows) > _MOST_STRATA:
+        words = f"{_MOST_STRATA} of {len(rows):,} shown, those farthest from 1. The JSON has all."
+        shown += f'<p class="aside-note">{words}</p>'
+    return shown
+
+
+def _distance(row: Row) -> float:
+    factor = finite(row.get("factor"))
+    return abs(math.log(factor)) if factor is not None and factor > 0 else -1.0
+
+
+def _stratum(row: Row) -> str:
+    factor, ends = finite(row.get("factor")), span(row)
+    strip = factor_strip(factor, ends) if factor is not None and factor > 0 else ""
+    return (
+        f'<th scope="row">{breakable(joint_words(row.get("name") or "–"))}</th>'
+        f"<td>{rounded(row.get('poses'), 0)}</td>"
+        f"<td>{rounded(factor, 2)}{_small(span_text(ends, 2))}</td>"
+        f'<td class="strip">{strip}</td>'
+        + "".join(_coverage_cell(row.get(f"coverage_{level}"), level / 100) for level in (50, 90))
+        + f"<td>{rounded(row.get('bias_sigma'), 2)}</td>"
+    )
+
+
+def _coverage_cell(value: object, level: float) -> str:
+    known = finite(value)
+    if known is None:
+        return "<td>–</td>"
+    off = abs(known - level) / level
+    return tinted(f"{known:.0%}", 2 * off, "warm" if known < level else "cold")
+
+
+def perfect_table(perfect: Mapping[str, Any], score: Mapping[str, Any]) -> str:
+    """What a perfect posterior scores, beside what this one does where that has the same name."""
+    rows = [
+        f'<th scope="row">{escape(named(key).label)} <code>{escape(key)}</code></th>'
+        f"<td>{said}</td><td>{rounded(score.get(key), named(key).digits)}</td>"
+        for key, said in _flat(perfect)
+    ]
+    return _table(("Number", "A perfect posterior", "This one"), rows) if rows else ""
+
+
+def _flat(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in found.items():
+        name = f"{prefix}{key}"
+        digits = named(str(key)).digits
+        if isinstance(value, Mapping) and "value" in value:
+            yield name, rounded(value["value"], digits) + _small(span_text(span(value), digits))
+        elif isinstance(value, Mapping):
+            yield from _flat(value, f"{name}.")
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            known = number_list(value)
+            yield name, " to ".join(rounded(v, digits) for v in known) if len(known) == 2 else "–"
+        else:
+            yield name, rounded(value, digits)
+
+
+def confidence_table(result: Mapping[str, Any]) -> str:
+    """What spread-skill and risk-coverage come to, in numbers."""
+    bins, risk = part(result, "spread_skill"), part(result, "risk_coverage")
+    found = {
+        "Slope of error over spread, poses": (part(bins, "pose").get("slope"), 2, ""),
+        "Slope, joints": (part(bins, "joint").get("slope"), 2, ""),
+        "Correlation, poses": (part(bins, "pose").get("correlation"), 2, ""),
+        "Correlation, joints": (part(bins, "joint").get("correlation"), 2, ""),
+        "Area under the risk-coverage curve (AURC)": (risk.get("aurc_mm"), 1, " mm"),
+        "AURC of the oracle": (risk.get("oracle_aurc_mm"), 1, " mm"),
+        "Error of all poses": (risk.get("random_mm"), 1, " mm"),
+        "Lost against the oracle (AUSE)": (risk.get("ause_mm"), 1, " mm"),
+        "… as a share of what can be lost": (risk.get("ause_share"), 2, ""),
+    }
+    rows = [
+        f'<th scope="row">{words}</th><td>{rounded(value, digits)}{unit}</td>'
+        for words, (value, digits, unit) in found.items()
+        if finite(value) is not None
+    ]
+    return _table(("Number", "Value"), rows) if rows else ""
