@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
 from poseterior.errors import InputError, require
@@ -38,7 +37,7 @@ def fewest(level: float) -> int:
 
 
 def conformal_rank(count: int, level: float) -> int:
-    """k = ceil((count + 1) level): the new score is at most the k-th smallest of `count`.
+    """Which of `count` sorted scores bounds a new one: the k-th, k = ceil((count + 1) level).
 
     With continuous scores the coverage, given the held-out ones, follows the law
     Beta(k, count + 1 - k); its mean k / (count + 1) is from `level` to `level` + 1 / (count + 1).
