@@ -11,6 +11,7 @@ Unlike in Python, comparisons need no parentheses. Nothing is evaluated but this
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import NamedTuple, NoReturn
@@ -125,40 +126,44 @@ class _Parser:
         if symbol not in COMPARISONS:
             self.refuse("<, <=, > or >=")
         self.at += 1
-        threshold = float(self.take("number", "a number"))
+        threshold = self.number(self.take("number", "a number"))
         if self.next.kind == "name":
-            unit = self.take("name", "a unit")
+            unit = self.take("name", "a unit").text
             require(unit == quantity.unit, self.source, "unit", expected=quantity.unit, found=unit)
         return quantity.compared(symbol, threshold)
 
     def term(self) -> Quantity | Event:
-        name = self.take("name", "a quantity, such as left_knee_flexion or distance(...)")
+        token = self.take("name", "a quantity, such as left_knee_flexion or distance(...)")
+        name = token.text
         functions = dict.fromkeys(form.partition("(")[0] for form in FORMS)
         known(f"{self.source}: quantity", name, [*ANGLES, *functions])
-        return self.call(name) if name in functions else angle(name)
+        return self.call(token) if name in functions else angle(name)
 
-    def call(self, name: str) -> Quantity | Event:
-        start = self.tokens[self.at - 1].start
+    def call(self, function: _Token) -> Quantity | Event:
         self.need("(")
         given = [self.argument()]
         while self.skip(","):
             given.append(self.argument())
         self.need(")")
-        forms = [form for form in FORMS if form.startswith(f"{name}(")]
+        forms = [form for form in FORMS if form.startswith(f"{function.text}(")]
         kinds = [token.kind for token in given]
         form = next((form for form in forms if _kinds(form) == kinds), None)
         if form is None:
-            found = f"{name}({', '.join(token.text for token in given)})"
-            self.refuse(" or ".join(forms), found, start)
+            found = f"{function.text}({', '.join(token.text for token in given)})"
+            self.refuse(" or ".join(forms), function._replace(text=found))
         joints = [token.text for token in given if token.kind == "name"]
-        numbers = [float(token.text) for token in given if token.kind == "number"]
+        numbers = [self.number(token) for token in given if token.kind == "number"]
         return FORMS[form](joints, numbers, self.down)
 
     def argument(self) -> _Token:
-        if self.next.kind not in ("name", "number"):
-            self.refuse("the name of a joint, or a number")
-        self.at += 1
-        return self.tokens[self.at - 1]
+        kind = "number" if self.next.kind == "number" else "name"
+        return self.take(kind, "the name of a joint, or a number")
+
+    def number(self, token: _Token) -> float:
+        value = float(token.text)
+        if not math.isfinite(value):  # 1e999
+            self.refuse("a finite number", token)
+        return value
 
     @property
     def next(self) -> _Token:
@@ -174,15 +179,16 @@ class _Parser:
         if not self.skip(symbol):
             self.refuse(symbol)
 
-    def take(self, kind: str, expected: str) -> str:
+    def take(self, kind: str, expected: str) -> _Token:
         if self.next.kind != kind:
             self.refuse(expected)
         self.at += 1
-        return self.tokens[self.at - 1].text
+        return self.tokens[self.at - 1]
 
-    def refuse(self, expected: str, found: str = "", start: int | None = None) -> NoReturn:
-        where = f"character {(self.next.start if start is None else start) + 1}"
-        raise InputError(self.source, where, expected=expected, found=found or self.next.text)
+    def refuse(self, expected: str, found: _Token | None = None) -> NoReturn:
+        token = found or self.next
+        where = f"character {token.start + 1}"
+        raise InputError(self.source, where, expected=expected, found=token.text)
 
 
 def _token(found: re.Match[str]) -> _Token:

@@ -85,7 +85,7 @@ def elevation(direction: Tensor, down: Vector = LEVEL_CAMERA) -> Tensor:
         InputError: `down` is not finite or has no length.
     """
     up = -_given_direction(down, direction, "down")
-    across = torch.linalg.cross(direction, up).norm(dim=-1)
+    across = torch.linalg.cross(direction, up.expand_as(direction)).norm(dim=-1)
     return torch.rad2deg(torch.atan2((direction * up).sum(-1), across))
 
 
