@@ -147,7 +147,7 @@ def factor_strip(value: float, ends: Span) -> str:
     if ends:
         marks.append(plot.line([at(max(end, of.low)) for end in ends], [0.5, 0.5], "span"))
     tip = factor_text(value, ends)
-    marks.append(plot.dot(at(max(value, of.low)), 0.5, f"factor {_side(value, ends)}", tip, 4))
+    marks.append(plot.dot(at(max(value, of.low)), 0.5, f"factor {_side(value, ends)}", tip, 3.4))
     return drawing(120, 16, marks, f"factor {tip}")
 
 

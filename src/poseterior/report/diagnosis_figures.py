@@ -233,8 +233,7 @@ def strata(result: Mapping[str, Any]) -> str:
 
 def perfect(result: Mapping[str, Any]) -> str:
     """What to compare the numbers with."""
-    title, found = "What a perfect posterior would score", part(result, "perfect")
-    shown = tables.perfect_table(found, part(result, "score"))
+    title, shown = "What a perfect posterior would score", tables.perfect_table(result)
     if not shown:
         return missing(title, "The result does not say.")
     words = (

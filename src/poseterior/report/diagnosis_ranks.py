@@ -12,7 +12,8 @@ from poseterior.report.svg import Plot, drawing, text
 
 __all__ = ["RankHistogram", "joint_histograms", "pictograms", "pooled_histograms", "read_ranks"]
 
-_CEILINGS = (2.2, 5.0)  # of a chart, over the highest expected share
+_LOWEST = 2.2  # of a chart's height over the expected share
+_HIGHEST = {"pooled": 5.0, "joint": 3.2}
 _PERCENT = ((0, "0"), (0.5, "50"), (1, "100"))
 # What a shape means, with one that shows it: height of each bar over the expected one.
 _SHAPES = {
@@ -52,7 +53,7 @@ def pooled_histograms(ranks: Mapping[str, Any]) -> str:
     for axis, words in AXES.items():
         found = read_ranks(ranks, part(ranks, "pooled").get(axis))
         if found:
-            top = _ceiling([found])
+            top = _ceiling([found], _HIGHEST["pooled"])
             plot = Plot(40, 12, 312, 150, (0, 1), (0, top))
             ticks = [(t, f"{100 * t:g}") for t in (0, found.expected[0])]
             marks = [plot.y_axis(ticks), _bars(plot, found, top)]
@@ -69,7 +70,7 @@ def joint_histograms(ranks: Mapping[str, Any]) -> str:
         for joint, by in part(ranks, "joints").items()
     }
     known = [h for row in rows.values() for h in row.values() if h]
-    top = _ceiling(known) if known else 1.0
+    top = _ceiling(known, _HIGHEST["joint"]) if known else 1.0
     p_values = part(ranks, "p_value")
     shown = [
         _joint_row(joint_words(joint), row, part(p_values, joint), top)
@@ -84,20 +85,20 @@ def _joint_row(
 ) -> str:
     marks = []
     for n, (axis, found) in enumerate(row.items()):
-        plot = Plot(2 + 180 * n, 4, 168, 58, (0, 1), (0, top))
+        plot = Plot(2 + 180 * n, 4, 168, 64, (0, 1), (0, top))
         said = f"p {p_text(p_values.get(axis))}" if axis in p_values else ""
-        marks.append(text(plot.left, 79, axis, "tick"))
-        marks.append(text(plot.left + plot.width, 79, said, "tick", "end"))
+        marks.append(text(plot.left, 85, axis, "tick"))
+        marks.append(text(plot.left + plot.width, 85, said, "tick", "end"))
         marks.append(_bars(plot, found, top) if found else "")
-    figure = drawing(532, 84, marks, f"Ranks of {joint} along x, y and z")
+    figure = drawing(532, 90, marks, f"Ranks of {joint} along x, y and z")
     return f"<figure><figcaption>{escape(joint)}</figcaption>{figure}</figure>"
 
 
-def _ceiling(found: Sequence[RankHistogram]) -> float:
-    """The height that charts show: that of the highest bar, within `_CEILINGS`."""
+def _ceiling(found: Sequence[RankHistogram], most: float) -> float:
+    """The height that charts show: that of the highest bar, at `most` times the expected one."""
     expected = max(e for h in found for e in h.expected)
     highest = max(share for h in found for share in (*h.shares, *h.high)) / expected
-    return expected * min(max(1.05 * highest, _CEILINGS[0]), _CEILINGS[1])
+    return expected * min(max(1.05 * highest, _LOWEST), most)
 
 
 def _bars(plot: Plot, found: RankHistogram, top: float) -> str:

@@ -55,7 +55,7 @@ def evidence_table(evidence: Sequence[Row]) -> str:
     """Every test, first those of the whole, then the significant ones; at most 200, most folded."""
     order = sorted(evidence, key=lambda row: (bool(row.get("joint")), not row.get("significant")))
     rows = [_test(row) for row in order[:_MOST_TESTS]]
-    head = ("Test", "Effect", "Statistic", "p", "Verdict")
+    head = ("Test", "Finding", "Effect", "p", "Statistic")
     shown = _table(head, rows[:_FIRST_TESTS], "evidence")
     if len(rows) > _FIRST_TESTS:
         more = f"{len(rows) - _FIRST_TESTS} more tests"
@@ -75,9 +75,9 @@ def _test(row: Row) -> str:
     name += f" <i>{escape(about)}</i>" if about else ""
     return (
         f'<th scope="row">{name}<p>{escape(str(row.get("says") or ""))}</p></th>'
-        f"<td>{_effect(row)}</td><td>{_significant(row.get('statistic'))}</td>"
+        f'<td class="word {"sure" if sure else "unsure"}">{said}</td><td>{_effect(row)}</td>'
         f"<td>{escape(p_text(row.get('p_value')))}</td>"
-        f'<td class="{"sure" if sure else "unsure"}">{said}</td>'
+        f"<td>{_significant(row.get('statistic'))}</td>"
     )
 
 
@@ -185,10 +185,12 @@ def _distance(row: Row) -> float:
 
 
 def _stratum(row: Row) -> str:
+    name = str(row.get("name") or "–")
+    name = joint_words(name) if row.get("by") == "joint" else name
     factor, ends = finite(row.get("factor")), span(row)
     strip = factor_strip(factor, ends) if factor is not None and factor > 0 else ""
     return (
-        f'<th scope="row">{breakable(joint_words(row.get("name") or "–"))}</th>'
+        f'<th scope="row">{breakable(name)}</th>'
         f"<td>{rounded(row.get('poses'), 0)}</td>"
         f"<td>{rounded(factor, 2)}{_small(span_text(ends, 2))}</td>"
         f'<td class="strip">{strip}</td>'
@@ -205,27 +207,39 @@ def _coverage_cell(value: object, level: float) -> str:
     return tinted(f"{known:.0%}", 2 * off, "warm" if known < level else "cold")
 
 
-def perfect_table(perfect: Mapping[str, Any], score: Mapping[str, Any]) -> str:
+def perfect_table(result: Mapping[str, Any]) -> str:
     """What a perfect posterior scores, beside what this one does where that has the same name."""
     rows = [
         f'<th scope="row">{escape(named(key).label)} <code>{escape(key)}</code></th>'
-        f"<td>{said}</td><td>{rounded(score.get(key), named(key).digits)}</td>"
-        for key, said in _flat(perfect)
+        f"<td>{said}</td><td>{rounded(_own(result, key), _digits(key))}</td>"
+        for key, said in _flat(part(result, "perfect"))
     ]
     return _table(("Number", "A perfect posterior", "This one"), rows) if rows else ""
+
+
+def _own(result: Mapping[str, Any], key: str) -> object:
+    """The result's own number of that name, wherever it has one."""
+    for of in (part(result, "scores", key), part(result, key)):
+        if "value" in of:
+            return of["value"]
+    return part(result, "score").get(key)
+
+
+def _digits(key: str) -> int:
+    return 1 if key.endswith("_mm") else named(key).digits
 
 
 def _flat(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, value in found.items():
         name = f"{prefix}{key}"
-        digits = named(str(key)).digits
+        digits = _digits(str(key))
         if isinstance(value, Mapping) and "value" in value:
             yield name, rounded(value["value"], digits) + _small(span_text(span(value), digits))
         elif isinstance(value, Mapping):
             yield from _flat(value, f"{name}.")
-        elif isinstance(value, Sequence) and not isinstance(value, str):
-            known = number_list(value)
-            yield name, " to ".join(rounded(v, digits) for v in known) if len(known) == 2 else "–"
+        elif isinstance(value, list | tuple):
+            ends = number_list(value)
+            yield name, span_text((ends[0], ends[1]), digits) if len(ends) == 2 else "–"
         else:
             yield name, rounded(value, digits)
 

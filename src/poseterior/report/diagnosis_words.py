@@ -36,10 +36,10 @@ class _Verdict(NamedTuple):
 _VERDICTS = {
     "calibrated": _Verdict(
         "Calibrated: no fault was found", "right",
-        "Checked were the shift, the spread of each joint and of all, the ranks along each axis "
-        "and the regions of whole poses. Not to be seen this way: a fault smaller than the "
-        "intervals below, one that only some kinds of pose have (see the strata), and whether "
-        "other data than these would show the same.",
+        "Checked were the shift, the spread of each joint and of all, the ranks along each axis, "
+        "the regions of whole poses and how joints vary together. Not to be seen this way: a "
+        "fault smaller than the intervals below, one that only some kinds of pose have (see the "
+        "strata), and whether other data than these would show the same.",
     ),
     "overconfident": _Verdict(
         "Overconfident: the spread is too narrow", "over",

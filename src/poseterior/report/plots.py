@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from poseterior.data.npz_writer import replacing
-from poseterior.errors import InputError
 from poseterior.report.charts import joint_values, overflow_edges
 from poseterior.report.curve import chance_band, perfect, reliability
 from poseterior.report.examples import Examples
 from poseterior.report.numbers import named
+from poseterior.report.png import clean, panels, write_figures
 from poseterior.report.scene import limits, to_plot
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["write_plots"]
 
 _BLUE, _SKY, _ORANGE, _DARK, _GREY = "#0072b2", "#56b4e9", "#d55e00", "#0b3c5d", "#8a95a3"
-_DPI = 150
 _MOST_POSES = 4
 
 
@@ -38,51 +36,20 @@ def write_plots(
     Raises:
         InputError: the folder cannot be made or written.
     """
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            folder, "plots", expected="a folder that can be made", found=error.strerror
-        ) from error
     draw: dict[str, Callable[[], Figure | None]] = {
         "reliability.png": lambda: _reliability(result),
         "per_joint.png": lambda: _per_joint(result),
         "errors.png": lambda: _errors(result),
         "poses.png": lambda: _poses(examples),
     }
-    figures = {name: figure for name, make in draw.items() if (figure := make()) is not None}
-    return [_save(figure, folder / name) for name, figure in figures.items()]
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=_DPI, facecolor="white")
-    return path
-
-
-def _panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, Any]:
-    """A figure of its own canvas (no pyplot, so no global state) and its (rows, columns) axes."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, columns, squeeze=False)
-
-
-def _clean(axes: Axes, title: str, x: str, y: str) -> None:
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.spines[["top", "right"]].set_visible(False)
+    return write_figures(folder, draw)
 
 
 def _reliability(result: Mapping[str, Any]) -> Figure | None:
     curve = reliability(result)
     if not curve:
         return None
-    figure, grid = _panels(1, 1, 5, 5)
+    figure, grid = panels(1, 1, 5, 5)
     axes = grid[0, 0]
     levels, observed = 100 * np.array(curve).T
     band = chance_band(result)
@@ -94,7 +61,7 @@ def _reliability(result: Mapping[str, Any]) -> Figure | None:
     axes.plot(levels, observed, "o-", color=_BLUE, markersize=4, label="observed")
     axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
     axes.legend(frameon=False, loc="upper left")
-    _clean(axes, "Reliability", "Nominal level of the region, %", "Targets found inside, %")
+    clean(axes, "Reliability", "Nominal level of the region, %", "Targets found inside, %")
     return figure
 
 
@@ -104,11 +71,11 @@ def _per_joint(result: Mapping[str, Any]) -> Figure | None:
     found = {name: values for name, values in found.items() if values}
     if not found:
         return None
-    figure, grid = _panels(1, len(found), 5 * len(found), 4.8)
+    figure, grid = panels(1, len(found), 5 * len(found), 4.8)
     for axes, (name, values) in zip(grid[0], found.items(), strict=True):
         joints = sorted(values, key=lambda joint: values[joint])
         axes.barh(joints, [values[joint] for joint in joints], color=_BLUE)
-        _clean(axes, name, name, "")
+        clean(axes, name, name, "")
     return figure
 
 
@@ -117,14 +84,14 @@ def _errors(result: Mapping[str, Any]) -> Figure | None:
     found = {key: bins for key, bins in found.items() if sum(bins[1])}
     if not found:
         return None
-    figure, grid = _panels(1, len(found), max(4.2 * len(found), 5), 3.4)
+    figure, grid = panels(1, len(found), max(4.2 * len(found), 5), 3.4)
     for axes, (key, (edges, counts)) in zip(grid[0], found.items(), strict=True):
         shares = 100 * np.array(counts) / sum(counts)
         colors = [_BLUE] * (len(shares) - 1) + ["#9fb7c8"]
         axes.bar(edges[:-1], shares, np.diff(edges) * 0.9, align="edge", color=colors)
         number = named(key)
         axis = f"{number.unit or 'value'} (pale: {edges[-2]:g} or more)"
-        _clean(axes, number.label, axis, "Share of poses, %")
+        clean(axes, number.label, axis, "Share of poses, %")
     return figure
 
 
@@ -133,12 +100,12 @@ def _poses(examples: Examples | None) -> Figure | None:
     if examples is None or not len(examples):
         return None
     count = min(len(examples), _MOST_POSES)
-    figure, grid = _panels(2, count, 2.4 * count + 0.8, 7.2)
+    figure, grid = panels(2, count, 2.4 * count + 0.8, 7.2)
     for row, (name, axis) in enumerate((("right, m", 0), ("forward (depth), m", 1))):
         for n in range(count):
             axes = grid[row, n]
             _draw_pose(axes, examples, n, axis)
-            _clean(axes, "", name, "" if n else "up, m")
+            clean(axes, "", name, "" if n else "up, m")
             axes.set_title("" if row else examples.label(n), loc="left", fontsize=9)
     shown = {"hypotheses": _SKY, "mean": _DARK, "target": _ORANGE}
     handles = grid[0, 0].get_children()[: 2 + (examples.target is not None)]
