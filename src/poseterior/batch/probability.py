@@ -6,11 +6,12 @@ import csv
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from poseterior.batch.camera_frame import in_camera
 from poseterior.credible import effective_number, share_interval
 from poseterior.data.npz_writer import replacing
 from poseterior.data.prediction_fields import LABELS, PredictionRows
@@ -18,8 +19,9 @@ from poseterior.data.predictions import Predictions
 from poseterior.geometry.skeleton import Skeleton
 from poseterior.quantities import Event
 
-__all__ = ["COLUMNS", "event_probability", "write_probabilities"]
+__all__ = ["COLUMNS", "Frame", "event_probability", "write_probabilities"]
 
+Frame = Literal["root", "camera"]
 COLUMNS = ("row", *LABELS, "event", "probability", "low_95", "high_95")
 
 
@@ -49,6 +51,7 @@ def write_probabilities(
     predictions: Predictions,
     events: Sequence[Event],
     path: str | os.PathLike[str],
+    frame: Frame = "root",
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Write a CSV file with one line for each valid row and event, whole or not at all.
@@ -56,17 +59,19 @@ def write_probabilities(
     A row whose joints an event depends on are not all valid has no line for it.
 
     Args:
-        predictions: open; points of events are relative to the root of its poses.
+        predictions: open.
         events: at least one; those of `parse_event` keep their text in the column `event`.
         path: of the table, with the `COLUMNS`.
+        frame: what points of events are relative to: the root joint, or the camera. For that a
+            row's hypotheses are put where its keypoints saw their mean, see `in_camera`.
         progress: called with the rows done and the rows in all.
 
     Returns:
         How many lines were written.
 
     Raises:
-        InputError: an event that the skeleton lacks a joint or an angle for, or anything bad in
-            the file.
+        InputError: an event that the skeleton lacks a joint or an angle for, a file without the
+            keypoints and the camera that its frame needs, or anything bad in the file.
     """
     for event in events:
         event.joints(predictions.skeleton)
@@ -75,7 +80,8 @@ def write_probabilities(
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
         for rows in predictions.chunks():
-            for line in _lines(rows, predictions.skeleton, events):
+            placed = rows if frame == "root" else in_camera(rows, predictions.path)
+            for line in _lines(placed, predictions.skeleton, events):
                 table.writerow(line)
                 lines += 1
             if progress is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -18,9 +18,8 @@ class Probability:
     An event compares an angle in degrees (left_knee_flexion) or a function in metres or degrees
     with a number: distance(left_wrist, right_wrist) < 0.2, height(left_wrist, head_top) > 0,
     elevation(left_hip, left_knee) > 45, azimuth(pelvis, nose) < 90; or it is
-    within(right_wrist, 0.1, -0.2, 0.4, 0.3): the joint is at most 0.3 m from the point. Points are
-    relative to the root joint, in camera axes (x right, y down, z forward). Events are combined
-    with &, |, ~ and parentheses.
+    within(right_wrist, 0.1, -0.2, 0.4, 0.3): the joint is at most 0.3 m from the point, in
+    camera axes (x right, y down, z forward). Events are combined with &, |, ~ and parentheses.
     """
 
     predictions: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="POSTERIOR.npz")]
@@ -31,6 +30,9 @@ class Probability:
     """The table: one line for each pose and event, with the 95 % interval of finite hypotheses."""
     down: Annotated[tuple[float, float, float], tyro.conf.arg(metavar="X Y Z")] = (0.0, 1.0, 0.0)
     """Direction of gravity in camera axes; the default is a camera held level."""
+
+    frame: Literal["root", "camera"] = "root"
+    """What points are relative to: the root joint, or the camera (by the keypoints lifted)."""
 
     def run(self) -> None:
         """Write the table."""
@@ -45,6 +47,6 @@ class Probability:
         events = [parse_event(text, self.down) for text in self.event]
         check_outputs(self.out, inputs=(self.predictions,))
         with open_predictions(self.predictions) as opened, bar("probability") as advance:
-            lines = write_probabilities(opened, events, self.out, advance)
+            lines = write_probabilities(opened, events, self.out, self.frame, advance)
             hypotheses, poses = opened.hypotheses, opened.poses
         print(f"{self.out}: {lines} probabilities of {poses} poses, {hypotheses} hypotheses each")
