@@ -25,6 +25,7 @@ from poseterior.keypoints import Keypoints
 from poseterior.lifters import LIFTERS
 from poseterior.posterior import Lifter, Posterior, drop_root, insert_root
 from poseterior.posteriors import GaussianPosterior, PointPosterior
+from poseterior.quantities import distance
 
 TINY = skeleton_from_tree("tiny_3", [("tip", "root"), ("root", None), ("other", "root")])
 BATCH, SIZE = 3, 24
@@ -189,6 +190,24 @@ def test_map_pushes_the_same_samples_forward(posterior: Posterior) -> None:
     assert torch.equal(doubled.sample((7,), rng()), 2 * posterior.sample((7,), rng()))
     with pytest.raises(NotImplementedError):
         doubled.log_prob(poses())
+
+
+def test_map_to_numbers_and_probabilities_are_of_the_same_samples(posterior: Posterior) -> None:
+    drawn = posterior.sample((40,), rng())
+    depth = posterior.map(lambda pose: pose[..., 0, 2])
+    assert torch.equal(depth.sample((40,), rng()), drawn[..., 0, 2])
+    low, high = depth.interval(0.5, 40, rng())
+    assert low.shape == (BATCH,)
+    assert ((low <= depth.median(40, rng())) & (depth.median(40, rng()) <= high)).all()
+    apart = (drawn[:, :, 0] - drawn[:, :, 2]).norm(dim=-1)
+    middle = apart.median().item()
+    share = posterior.probability(distance("tip", "other") > middle, 40, rng())
+    assert torch.allclose(share, (apart > middle).float().mean(0))
+    assert torch.allclose(
+        share, posterior.measure(distance("tip", "other")).probability(
+            lambda metres: metres > middle, 40, rng()
+        ).float(),
+    )  # fmt: skip
 
 
 # Densities
