@@ -77,6 +77,7 @@ def conformal_quantile(
     Raises:
         InputError: no finite bound holds at this level; negative weights, or none above zero.
 
+    >>> import torch
     >>> conformal_quantile(torch.arange(1.0, 20), 0.9)
     tensor(18., dtype=torch.float64)
     >>> late = torch.cat([torch.zeros(9), torch.ones(10)])

@@ -9,10 +9,9 @@ keeps every guarantee. What a rule guarantees:
   the time for a new frame, if frames are exchangeable. Those of a video are not: then nothing is
   guaranteed, and with few clips it covers too little.
 - `clips`: each clip has the same weight, and so has a clip yet unseen, at infinity. At least
-  `level` for a random frame of a new clip, if clips are exchangeable (Dunn, Wasserman & Ramdas
-  2022; Lee, Barber & Willett, Distribution-free inference with hierarchical data, 2023, Theorem
-  1, hierarchical conformal prediction). The price is cover to spare, up to 2 / (clips + 1)
-  above the level where the clips are large.
+  `level` for a random frame of a new clip, if clips are exchangeable (Lee, Barber & Willett,
+  Distribution-free inference with hierarchical data, 2023; before, with a frame of each clip,
+  Dunn, Wasserman & Ramdas 2022). The price is cover to spare, at most 2 / (clips + 1).
 - `held_out_frames`, `held_out_clips`: the quantile that held at `level` when each clip was left
   out in turn and judged by the others. Right on average, to first order in 1 / clips, counting
   all frames alike or all clips alike; not guaranteed. With one frame a clip it is `frames`,
