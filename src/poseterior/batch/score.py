@@ -24,7 +24,7 @@ from poseterior.metrics.scorecard import SCORE_KEYS
 from poseterior.metrics.summary import ScoreAccumulator
 from poseterior.posterior import Lifter
 
-__all__ = ["RESULT_KEYS", "evaluate", "save_result", "score"]
+__all__ = ["RESULT_KEYS", "evaluate", "plain", "save_result", "score"]
 
 RESULT_KEYS = ("poses", "invalid", "hypotheses", "skeleton", *SCORE_KEYS, "coverage")
 
@@ -164,17 +164,17 @@ def _update(accumulator: ScoreAccumulator, groups: LabelGroups, rows: Prediction
 def _result(numbers: dict[str, Any], provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Keys in the promised order, every one there, numbers that are not finite as None."""
     ordered = dict.fromkeys(RESULT_KEYS) | numbers | {"provenance": dict(provenance)}
-    return _plain(ordered)
+    return plain(ordered)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """JSON's types only: tensors and arrays as lists, NaN and infinity as None."""
     if isinstance(value, Mapping):
-        return {_key(k): _plain(v) for k, v in value.items()}
+        return {_key(k): plain(v) for k, v in value.items()}
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -184,7 +184,7 @@ def _key(key: object) -> str:
 
 def save_result(result: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
     """Write a result as JSON without NaN, whole or not at all; `InputError` if it cannot be."""
-    text = json.dumps(_plain(result), indent=2, allow_nan=False)
+    text = json.dumps(plain(result), indent=2, allow_nan=False)
     with replacing(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
     return Path(path)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from poseterior.cli.angles import Angles
 from poseterior.cli.data import CheckData
 from poseterior.cli.demo import Demo
+from poseterior.cli.diagnose import Diagnose
 from poseterior.cli.evaluate import Evaluate
 from poseterior.cli.info import Info
 from poseterior.cli.lift import Lift
@@ -23,6 +24,7 @@ COMMANDS: dict[str, Any] = {
     "demo": Demo,
     "lift": Lift,
     "score": Score,
+    "diagnose": Diagnose,
     "angles": Angles,
     "probability": Probability,
     "train": Train,

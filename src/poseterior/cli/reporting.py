@@ -13,7 +13,7 @@ from poseterior.errors import InputError, require
 if TYPE_CHECKING:
     from poseterior.batch.examples import ExampleRows
 
-__all__ = ["check_outputs", "write_outputs"]
+__all__ = ["check_outputs", "naming", "write_outputs"]
 
 
 def check_outputs(
@@ -60,19 +60,19 @@ def write_outputs(
 
     arrays = examples.arrays() if examples is not None else {}
     shown = Examples(skeleton=get_skeleton(result["skeleton"]), **arrays) if arrays else None
-    with _naming(json):
+    with naming(json):
         if json is not None:
             save_result(result, json)
-    with _naming(report):
+    with naming(report):
         if report is not None:
             write_report(report, result, shown)
-    with _naming(plots):
+    with naming(plots):
         if plots is not None:
             write_plots(plots, result, shown)
 
 
 @contextmanager
-def _naming(path: Path | None) -> Iterator[None]:
+def naming(path: Path | None) -> Iterator[None]:
     """Let an error of the disk, such as that it is full, name the output."""
     try:
         yield

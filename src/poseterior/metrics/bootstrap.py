@@ -44,6 +44,17 @@ class ClipGroups:
             labels = [f"clip {value}" for value in values]
         return torch.tensor([self._group(label) for label in labels], dtype=torch.long)
 
+    @property
+    def names(self) -> dict[int, str]:
+        """The clip of each group that is one clip's alone; empty where no clips were given."""
+        if len(self._groups) >= self.limit:
+            return {}
+        return {
+            group: label.removeprefix("clip ")
+            for label, group in self._groups.items()
+            if label.startswith("clip ")
+        }
+
     def _group(self, label: str) -> int:
         if len(self._groups) < self.limit:
             return self._groups.setdefault(label, len(self._groups))

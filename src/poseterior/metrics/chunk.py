@@ -28,6 +28,8 @@ class Chunk:
         latent_centre: (M, J, 3) or None.
         target_log_prob: (M,) nats, or None.
         valid_joints: (M, J) bool, or None where all are.
+        log_prob: (M, H) nats of the hypotheses, or None.
+        observed: (M, J) bool, joints that the observation had; None where it is not known.
     """
 
     hypotheses: Tensor
@@ -38,6 +40,8 @@ class Chunk:
     latent_centre: Tensor | None = None
     target_log_prob: Tensor | None = None
     valid_joints: Tensor | None = None
+    log_prob: Tensor | None = None
+    observed: Tensor | None = None
 
     def check(self, skeleton: Skeleton) -> None:
         """Raise `InputError` for a shape that does not fit, or a value that is not finite."""
@@ -50,6 +54,7 @@ class Chunk:
             "target": (poses, joints, 3), "group": (poses,), "weights": (poses, count),
             "mode": (poses, joints, 3), "latent_centre": (poses, joints, 3),
             "target_log_prob": (poses,), "valid_joints": (poses, joints),
+            "log_prob": (poses, count), "observed": (poses, joints),
         }  # fmt: skip
         for name, expected in shapes.items():
             value = getattr(self, name)
@@ -60,22 +65,25 @@ class Chunk:
     def pieces(self) -> Iterator[Chunk]:
         """Pieces small enough for the processor's cache, their values checked and masked."""
         for rows in row_pieces(self.hypotheses):
-            yield self._rows(rows)._masked()
+            yield self.rows(rows)._masked()
 
-    def _rows(self, rows: slice) -> Chunk:
+    def rows(self, rows: slice | Tensor) -> Chunk:
+        """Some of the poses: a slice, or (M,) bool."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{name: v[rows] for name, v in values.items() if v is not None})
 
     def _masked(self) -> Chunk:
         """Joints that are not valid zeroed, so that nothing in them can spread; H last."""
         changed = {"hypotheses": hypotheses_last(self.hypotheses)}
-        for name in ("target", "mode", "latent_centre", "target_log_prob"):
+        for name in ("target", "mode", "latent_centre", "target_log_prob", "log_prob"):
             value = getattr(self, name)
             if value is not None:
                 changed[name] = value
         if self.valid_joints is not None:
             joints = self.valid_joints[..., None]
-            kept = {"hypotheses": joints[:, None], "target_log_prob": joints.any(1)[:, 0]}
+            some = joints.any(1)[:, 0]
+            kept = {"hypotheses": joints[:, None], "target_log_prob": some,
+                    "log_prob": some[:, None]}  # fmt: skip
             changed = {
                 name: torch.where(kept.get(name, joints), value, 0.0)
                 for name, value in changed.items()

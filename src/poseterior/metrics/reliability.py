@@ -110,11 +110,16 @@ def _normal_within(radius: Tensor, offset: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class PerfectECE:
-    """ECE of a perfect posterior: its expectation and where 95 % of such scores fall."""
+    """ECE of a perfect posterior: its expectation and where 95 % of such scores fall.
+
+    Beside it the expected mean and largest of the joints' own.
+    """
 
     expected: float
     low: float
     high: float
+    joint_mean: float
+    joint_max: float
 
 
 def perfect_ece(
@@ -131,6 +136,10 @@ def perfect_ece(
     shares = np.diff(coverage.clamp(0.0, 1.0).cummax(0).values.numpy(), prepend=0.0, append=1.0)
     drawn = np.random.default_rng(seed).multinomial(poses, shares, size=(1000, joints))
     observed = torch.from_numpy(drawn[..., :-1]).cumsum(-1).double() / poses
-    scores = calibration_error(median_over_joints(observed), levels)
+    scores, each = calibration_error(median_over_joints(observed), levels), calibration_error(
+        observed, levels
+    )  # fmt: skip
     low, high = torch.quantile(scores, torch.tensor([0.025, 0.975], dtype=scores.dtype)).tolist()
-    return PerfectECE(scores.mean().item(), low, high)
+    return PerfectECE(
+        scores.mean().item(), low, high, each.mean().item(), each.amax(-1).mean().item()
+    )
