@@ -23,17 +23,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor
 
 from poseterior.data.prediction_fields import PredictionRows
-from poseterior.errors import require
+from poseterior.errors import InputError, require
 from poseterior.geometry.skeleton import Skeleton
 
-__all__ = ["HeldOut", "Recalibration"]
+__all__ = ["HeldOut", "Recalibration", "require_spread", "rows_at"]
 
 
 class HeldOut(Protocol):
@@ -101,7 +101,7 @@ class Recalibration(ABC):
     ) -> Self:
         """The inverse of `parameters`; `InputError` naming `source` for anything else."""
 
-    def apply(self, rows: PredictionRows) -> PredictionRows:
+    def apply(self, rows: PredictionRows, source: object = "recalibration") -> PredictionRows:
         """Rows with repaired hypotheses; those that are not valid stay as they are.
 
         Weights, targets, labels, what was observed, `mode` and `latent_centre` (both of the
@@ -109,21 +109,23 @@ class Recalibration(ABC):
         the hypotheses before.
 
         Raises:
-            InputError: rows of another skeleton or with another number of hypotheses.
+            InputError: rows of another skeleton or with another number of hypotheses, or
+                hypotheses of a joint that are all equal; it names `source`.
         """
-        self.check(len(rows.hypotheses[0, 0]) if len(rows) else 0, rows.hypotheses.shape[1])
+        self.check(rows.hypotheses.shape[2], rows.hypotheses.shape[1], source)
         index = rows.valid.nonzero()[:, 0]
         hypotheses = rows.hypotheses
         if len(index):
-            hypotheses = hypotheses.clone()
-            fixed = self.repair(_select(rows, index)).to(hypotheses.dtype)
-            hypotheses[index] = fixed
+            some = rows_at(rows, index)
+            require_spread(some, self.skeleton, source)
+            fixed = self.repair(some).to(hypotheses.dtype)
+            hypotheses = hypotheses.index_copy(0, index, fixed)
         return replace(rows, hypotheses=hypotheses, log_prob=None, target_log_prob=None)
 
     def check(self, joints: int, hypotheses: int, source: object = "recalibration") -> None:
         """`InputError` unless poses have this skeleton's joints and this many hypotheses."""
         require(
-            joints in (0, len(self.skeleton)), source, "joints", found=joints,
+            joints == len(self.skeleton), source, "joints", found=joints,
             expected=f"{len(self.skeleton)} of {self.skeleton.name}, as it was fitted on",
         )  # fmt: skip
         require(
@@ -132,12 +134,26 @@ class Recalibration(ABC):
         )  # fmt: skip
 
 
-def _select(rows: PredictionRows, index: Tensor) -> PredictionRows:
-    """Rows by index; all as they are."""
+def rows_at(rows: PredictionRows, index: Tensor) -> PredictionRows:
+    """Rows by index (n,); the very same if it is all of them."""
     if len(index) == len(rows):
         return rows
-    numbers = {
-        name: value[index] for name, value in vars(rows).items() if isinstance(value, torch.Tensor)
-    }
+    values = {field.name: getattr(rows, field.name) for field in fields(rows)}
+    numbers = {name: v[index] for name, v in values.items() if isinstance(v, torch.Tensor)}
     labels = {name: array[index.numpy()] for name, array in rows.labels.items()}
     return replace(rows, labels=labels, **numbers)
+
+
+def require_spread(rows: PredictionRows, skeleton: Skeleton, source: object) -> None:
+    """`InputError` where all hypotheses of a joint are equal: no factor can widen them."""
+    free = list(skeleton.free)
+    samples = rows.hypotheses[:, :, free]
+    constant = (samples == samples[:, :1]).all(-1).all(1)
+    if rows.valid_joints is not None:
+        constant &= rows.valid_joints[:, free]
+    if bool(constant.any()):
+        row, joint = constant.nonzero()[0].tolist()
+        raise InputError(
+            source, "hypotheses", expected="hypotheses that differ, to scale their spread",
+            found=f"all equal at {skeleton.joints[free[joint]]} in row {rows.start + row}",
+        )  # fmt: skip
