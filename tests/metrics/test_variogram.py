@@ -131,6 +131,7 @@ def test_what_cannot_be_scored_is_nan_and_what_is_wrong_is_named() -> None:
     hypotheses, target = draw()
     assert variogram_score(hypotheses[:, :1], target).isnan().all()
     assert variogram_score(hypotheses[:, :, :1], target[:, :1]).isnan().all()
+    assert variogram_score(hypotheses[:0], target[:0]).shape == (0, 4, 3)
     certain = torch.zeros(5, 8)
     certain[:, 2] = 1.0
     found = variogram_score(hypotheses, target, weights=certain)

@@ -61,15 +61,16 @@ def variogram_score(
     )  # fmt: skip
     chances = normalised(weights)
     excess = _variance_factor(hypotheses, chances) if estimator == "fair" else None
-    score = torch.cat([
-        _shares(
-            hypotheses_last(hypotheses[rows]).permute(0, 2, 3, 1), target[rows], p,
+    score = torch.empty(target.shape, dtype=torch.float64, device=hypotheses.device)
+    for rows in row_pieces(hypotheses):
+        score[rows] = _shares(
+            hypotheses_last(hypotheses[rows]).permute(0, 2, 3, 1),
+            target[rows],
+            p,
             None if chances is None else chances[rows],
             None if excess is None else excess[rows],
             None if valid_joints is None else valid_joints[rows],
         )
-        for rows in row_pieces(hypotheses)
-    ])  # fmt: skip
     if valid_joints is None:
         return score if hypotheses.shape[2] > 1 else torch.full_like(score, torch.nan)
     paired = valid_joints & (valid_joints.sum(-1, keepdim=True) > 1)
