@@ -15,7 +15,6 @@ from torch import Tensor
 from poseterior.data.prediction_fields import PredictionRows
 from poseterior.errors import known, require
 from poseterior.geometry.skeleton import Skeleton
-from poseterior.metrics.weighted import weighted_mean
 from poseterior.recalibration.conformal_bounds import DEFAULT_RULE, Bounds, ScoreHistograms
 from poseterior.recalibration.conformal_map import radial_factors
 from poseterior.recalibration.conformal_regions import (
@@ -26,6 +25,7 @@ from poseterior.recalibration.conformal_regions import (
     valid_free,
 )
 from poseterior.recalibration.conformal_rules import RULES
+from poseterior.recalibration.radial import about_mean
 from poseterior.recalibration.recalibration import HeldOut, Recalibration
 
 __all__ = ["Conformal"]
@@ -83,18 +83,15 @@ class Conformal(Recalibration):
 
     def repair(self, rows: PredictionRows) -> Tensor:
         self._bounds_at(_LEVEL, rows)
-        free = list(self.skeleton.free)
-        centre, spread = centre_and_spread(rows, self.skeleton)
-        offset = rows.hypotheses.double() - centre[:, None]
-        factors = radial_factors(
-            offset[:, :, free].norm(dim=-1).transpose(1, 2),
-            spread,
-            self.bounds.levels,
-            self.bounds.values[: len(free)],
-            rows.weights,
-        )
-        offset[:, :, free] *= factors.transpose(1, 2)[..., None]
-        return centre[:, None] + offset - weighted_mean(offset, rows.weights)[:, None]
+        _, spread = centre_and_spread(rows, self.skeleton)
+        bounds = self.bounds.values[: spread.shape[1]]
+
+        def filled(offset: Tensor) -> Tensor:
+            distances = offset.norm(dim=-1).transpose(1, 2)
+            factors = radial_factors(distances, spread, self.bounds.levels, bounds, rows.weights)
+            return offset * factors.transpose(1, 2)[..., None]
+
+        return about_mean(rows, self.skeleton, filled)
 
     def regions(self, rows: PredictionRows, level: float = _LEVEL) -> PoseRegions:
         """Regions at a level (or the next of the fitted levels above it) of unrepaired rows.

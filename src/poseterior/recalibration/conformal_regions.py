@@ -29,6 +29,9 @@ from poseterior.metrics.weighted import weighted_mean
 
 __all__ = ["PoseRegions", "centre_and_spread", "region_scores", "score_names", "valid_free"]
 
+# Spreads up to this are rounding.
+_LEAST_M = 1e-9
+
 
 def score_names(skeleton: Skeleton) -> tuple[str, ...]:
     """Names of the K + 2 scores: the free joints, and the two of the whole pose."""
@@ -91,7 +94,7 @@ def centre_and_spread(
     centre = weighted_mean(rows.hypotheses, rows.weights)
     spread = joint_variance(rows.hypotheses, rows.weights)[:, list(skeleton.free)].sqrt()
     used = valid_free(rows, skeleton)
-    constant = (used & (spread == 0)).nonzero()
+    constant = (used & (spread <= _LEAST_M)).nonzero()
     if len(constant):
         row, joint = constant[0].tolist()
         name = skeleton.joints[skeleton.free[joint]]
