@@ -146,6 +146,11 @@ def test_bad_input_is_refused(case: str, posterior: GaussianPosterior) -> None:
         posterior.probability(make(), 20, rng())
 
 
+def test_no_hypotheses_are_no_probability(posterior: GaussianPosterior) -> None:
+    with pytest.raises(InputError, match="hypotheses: expected at least 1, found 0"):
+        posterior.probability(angle("trunk_flexion") > 0, 0)
+
+
 def test_a_skeleton_that_does_not_determine_an_angle_is_named(
     posterior: GaussianPosterior,
 ) -> None:

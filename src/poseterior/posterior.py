@@ -106,15 +106,15 @@ class Posterior(Distribution):
         generator: torch.Generator | None = None,
         root: Tensor | None = None,
     ) -> Tensor:
-        """Share (*batch_shape) of hypotheses for which an event of `quantities.py` holds.
+        """Share (*batch_shape,), float64, of hypotheses for which an event of `quantities` holds.
 
         Its points are relative to the root joint, or in the camera's frame where `root`
         (*batch_shape, 3) metres tells where that is. `share_interval` says how far a share
         of so many hypotheses may be off; `InputError` as of the event.
         """
-        pose = self.sample((hypotheses,), generator)
-        pose = pose if root is None else pose + root[..., None, :]
-        return event(pose, self.skeleton).mean(0, dtype=pose.dtype)
+        offset = 0 if root is None else root[..., None, :]
+        holds = self.map(lambda pose: event(pose + offset, self.skeleton))
+        return holds.mean(hypotheses, generator)
 
     def quantize(
         self, count: int, hypotheses: int = 200, generator: torch.Generator | None = None
