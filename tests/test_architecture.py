@@ -25,7 +25,8 @@ PACKAGE = Path(poseterior.__file__).parent
 FLOORS = {
     "geometry": 0,
     "seeding": 1, "keypoints": 1, "quantization": 1, "posterior": 1, "posteriors": 1,
-    "kernel_posterior": 1, "credible": 1, "derived": 1, "quantities": 1, "event_text": 1,
+    "kernel_posterior": 1, "credible": 1, "derived": 1, "quantities": 1, "events": 1,
+    "event_text": 1,
     "heatmaps": 2, "flows": 2, "losses": 2, "metrics": 2, "data": 2,
     "lifters": 3, "confidence": 3, "meshes": 3, "recalibration": 3, "detectors": 3,
     "training": 4, "batch": 4,

@@ -14,21 +14,14 @@ from poseterior.geometry.skeleton import H36M_17
 from poseterior.posterior import Posterior
 from poseterior.posteriors import GaussianPosterior
 from poseterior.quantities import angle, azimuth, distance
+from unsure_joints import SCALE, rng, unsure_joints
 
 NOSE, MANY = H36M_17.index("nose"), 40_000
-SCALE = torch.tensor([0.05, 0.2])
-
-
-def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture
 def posterior() -> GaussianPosterior:
-    """Two poses, the joints of each independent and equally unsure in all directions."""
-    mean = 0.3 * torch.randn((2, 17, 3), generator=rng(9))
-    mean[:, H36M_17.root] = 0
-    return GaussianPosterior(mean, SCALE, H36M_17)
+    return unsure_joints(0.3)
 
 
 def around(centre: float, spread: float) -> Derived:

@@ -7,8 +7,9 @@ import torch
 
 from poseterior.errors import InputError
 from poseterior.event_text import FORMS, parse_event
+from poseterior.events import Event
 from poseterior.geometry.skeleton import H36M_17
-from poseterior.quantities import Event, angle, azimuth, distance, elevation, height, within
+from poseterior.quantities import angle, azimuth, distance, elevation, height, within
 
 DOWN = (0.0, 1.0, 0.5)
 KNEE, WRISTS = angle("left_knee_flexion"), distance("left_wrist", "right_wrist")

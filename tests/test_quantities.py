@@ -9,11 +9,11 @@ import torch
 from scipy.stats import ncx2, norm
 
 from poseterior.errors import InputError
+from poseterior.events import Event
 from poseterior.geometry.joint_angles import ANGLES, joint_angles
 from poseterior.geometry.skeleton import H36M_17, get_skeleton
 from poseterior.posteriors import GaussianPosterior
 from poseterior.quantities import (
-    Event,
     angle,
     azimuth,
     distance,
@@ -21,21 +21,15 @@ from poseterior.quantities import (
     height,
     within,
 )
+from unsure_joints import SCALE, rng, unsure_joints
 
-MANY, SCALE = 20_000, torch.tensor([0.05, 0.2])
+MANY = 20_000
 ERROR = 5 * 0.5 / MANY**0.5  # five standard errors of a share, at most
-
-
-def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture
 def posterior() -> GaussianPosterior:
-    """Two poses, the joints of each independent and equally unsure in all directions."""
-    mean = 0.2 * torch.randn((2, 17, 3), generator=rng(9))
-    mean[:, H36M_17.root] = 0
-    return GaussianPosterior(mean, SCALE, H36M_17)
+    return unsure_joints(0.2)
 
 
 def share(posterior: GaussianPosterior, event: Event, **given: torch.Tensor) -> list[float]:

@@ -17,11 +17,10 @@ from collections.abc import Callable
 from typing import NamedTuple, NoReturn
 
 from poseterior.errors import InputError, known, require
+from poseterior.events import COMPARISONS, Event
 from poseterior.geometry.joint_angles import ANGLES
 from poseterior.geometry.limbs import LEVEL_CAMERA, Vector
 from poseterior.quantities import (
-    COMPARISONS,
-    Event,
     Quantity,
     angle,
     azimuth,

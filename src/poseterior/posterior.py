@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from poseterior.derived import Derived
+from poseterior.events import Event
 from poseterior.geometry.skeleton import Skeleton
 from poseterior.keypoints import Keypoints
-from poseterior.quantities import Event, Quantity
+from poseterior.quantities import Quantity
 from poseterior.quantization import quantize
 
 __all__ = ["Lifter", "Posterior", "drop_root", "insert_root"]

@@ -13,24 +13,20 @@ from text.
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NoReturn
 
 import torch
 from torch import Tensor
 
 from poseterior.errors import known, require
+from poseterior.events import Event, Measure, Needs, compared, source_of
 from poseterior.geometry import limbs
 from poseterior.geometry.joint_angles import angle_joints, joint_angle
 from poseterior.geometry.limbs import LEVEL_CAMERA, Vector
 from poseterior.geometry.skeleton import Skeleton
 
 __all__ = [
-    "COMPARISONS",
-    "Event",
     "Quantity",
     "angle",
     "azimuth",
@@ -39,11 +35,6 @@ __all__ = [
     "height",
     "within",
 ]
-
-COMPARISONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
-# The joints that something needs of a skeleton; `InputError` that names the source if it lacks one.
-Needs = Callable[[Skeleton, str], frozenset[str]]
-Measure = Callable[[Tensor, Skeleton], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,52 +76,7 @@ class Quantity:
 
     def compared(self, symbol: str, threshold: float) -> Event:
         """The event that it is <, <=, > or >= than a number in its unit."""
-        text = f"{self.text} {symbol} {threshold:.12g}"
-        finite = math.isfinite(threshold)
-        require(finite, _event(text), "", expected="a finite number", found=threshold)
-        return Event(text, self.needs, partial(_compare, self, symbol, threshold))
-
-
-@dataclass(frozen=True, eq=False)
-class Event:
-    """Something that holds for a pose or not; combined with `&`, `|` and `~`.
-
-    Attributes:
-        text: how it is written.
-        needs: the joints it depends on.
-        holds: what decides it.
-    """
-
-    text: str
-    needs: Needs
-    holds: Measure
-
-    def __call__(self, pose: Tensor, skeleton: Skeleton) -> Tensor:
-        """Of poses (..., J, 3), (...) bool.
-
-        Raises:
-            InputError: a joint or angle that the skeleton has not, or a pose whose quantity is
-                not a number.
-        """
-        self.joints(skeleton)
-        return self.holds(pose, skeleton)
-
-    def joints(self, skeleton: Skeleton) -> frozenset[str]:
-        """The joints that it depends on; `InputError` if the skeleton lacks what it names."""
-        return self.needs(skeleton, _event(self.text))
-
-    def __and__(self, other: Event) -> Event:
-        return _joined(self, "&", other, operator.and_)
-
-    def __or__(self, other: Event) -> Event:
-        return _joined(self, "|", other, operator.or_)
-
-    def __invert__(self) -> Event:
-        return Event(f"~({self.text})", self.needs, lambda *given: ~self.holds(*given))
-
-    def __bool__(self) -> NoReturn:
-        # `30 < angle(...) < 60` and `first and second` would silently drop one of the two.
-        raise TypeError("combine events with &, | and ~, each comparison in parentheses")
+        return compared(self.text, self.needs, self.measure, symbol, threshold)
 
 
 def angle(name: str) -> Quantity:
@@ -140,7 +86,7 @@ def angle(name: str) -> Quantity:
         angles = angle_joints(skeleton)
         return frozenset(angles[known(f"{source}: angle of {skeleton.name}", name, angles)])
 
-    # Only this one goes around: the others end at 0 and 180, or at -90 and 90.
+    # Only these go around: the others end at 0 and 180, or at -90 and 90.
     circular = name.endswith("hip_flexion") or name == "trunk_flexion"
     return Quantity(
         name, "deg", needs, lambda pose, skeleton: joint_angle(pose, skeleton, name), circular
@@ -191,7 +137,7 @@ def within(joint: str, point: str | Vector, radius: float) -> Event:
     place = _Place(point)
     text = f"within({joint}, {place.text}, {radius:.12g})"
     require(
-        0 < radius < math.inf, _event(text), "radius",
+        0 < radius < math.inf, source_of(text), "radius",
         expected="metres above 0", found=radius,
     )  # fmt: skip
     event = distance(joint, point) <= radius
@@ -226,36 +172,9 @@ class _Place:
         return limbs.height_above_plane(pose, skeleton, joint, self(pose, skeleton), down)
 
 
-def _event(text: str) -> str:
-    return f'event "{text}"'
-
-
 def _joints(*names: str) -> Needs:
     def needs(skeleton: Skeleton, source: str) -> frozenset[str]:
         what = f"{source}: joint of {skeleton.name}"
         return frozenset(known(what, name, skeleton.joints) for name in names)
 
     return needs
-
-
-def _compare(
-    quantity: Quantity, symbol: str, threshold: float, pose: Tensor, skeleton: Skeleton
-) -> Tensor:
-    values = quantity.measure(pose, skeleton)
-    unknown = int(values.isnan().sum())
-    # NaN is not above 60, and not below either: neither may count.
-    require(
-        not unknown, _event(f"{quantity.text} {symbol} {threshold:.12g}"), quantity.text,
-        expected="a number for each hypothesis", found=f"{unknown} of {values.numel()} NaN",
-    )  # fmt: skip
-    return COMPARISONS[symbol](values, threshold)
-
-
-def _joined(
-    first: Event, symbol: str, second: Event, combine: Callable[[Tensor, Tensor], Tensor]
-) -> Event:
-    return Event(
-        f"({first.text}) {symbol} ({second.text})",
-        lambda *given: first.needs(*given) | second.needs(*given),
-        lambda *given: combine(first.holds(*given), second.holds(*given)),
-    )

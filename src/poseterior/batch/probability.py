@@ -16,8 +16,8 @@ from poseterior.credible import effective_number, share_interval
 from poseterior.data.npz_writer import replacing
 from poseterior.data.prediction_fields import LABELS, PredictionRows
 from poseterior.data.predictions import Predictions
+from poseterior.events import Event
 from poseterior.geometry.skeleton import Skeleton
-from poseterior.quantities import Event
 
 __all__ = ["COLUMNS", "Frame", "event_probability", "write_probabilities"]
 
