@@ -195,6 +195,13 @@ def test_steps_and_weights_that_are_equal_change_nothing() -> None:
     assert equal == whole
 
 
+def test_an_energy_that_is_known_is_taken() -> None:
+    x, y = file_like(poses=10, count=5)
+    scores = DecomposedScores(H36M_17)
+    scores.update(x, y, group=torch.arange(10), energy=torch.full((10,), 0.2))
+    assert scores.compute(resamples(10))["scores"]["energy_mm"]["value"] == pytest.approx(200)
+
+
 def test_the_interval_is_of_the_mean_by_clip() -> None:
     x, y = file_like(poses=200, count=10)
     energy = energy_score(x[:, :, FREE], y[:, FREE]).view(40, 5).mean(1) * 1000

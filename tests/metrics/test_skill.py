@@ -187,6 +187,15 @@ def test_weights_count() -> None:
     assert computed(twice, y, group, weights=known) == computed(twice, y, group)
 
 
+def test_an_energy_that_is_known_is_taken() -> None:
+    x, y, group = poses(clips=20, hypotheses=8)
+    skill = PosteriorSkill(H36M_17)
+    skill.update(x, y, group=group, energy=torch.full((100,), 0.2))
+    found = skill.compute(resamples(20))
+    assert found["energy_mm"] == pytest.approx(200)
+    assert found["value"] == pytest.approx(1 - 200 / found["marginal_energy_mm"], rel=1e-6)
+
+
 def test_what_cannot_be_told_is_none() -> None:
     x, y, group = poses(clips=4)
     assert computed(x[:, :1], y, group) is None

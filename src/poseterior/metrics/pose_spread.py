@@ -21,7 +21,7 @@ __all__ = ["PoseSpread", "left_out", "pose_spread"]
 class PoseSpread:
     """Spread and error of K joints, and in the last column of the pose: the joints' mean.
 
-    NaN for a joint that is not valid, and a pose without one; float64.
+    NaN for a joint that is not valid, and a pose without one; float64, on the CPU.
 
     Attributes:
         variance: (M, K + 1) metres², the unbiased trace of the covariance.
@@ -61,7 +61,9 @@ def pose_spread(
     poses, count = hypotheses.shape[:2]
     chances = normalised(weights)
     if chances is None:
-        chances = torch.full((poses, count), 1 / count, dtype=torch.float64)
+        chances = torch.full(
+            (poses, count), 1 / count, dtype=torch.float64, device=hypotheses.device
+        )
     columns = hypotheses_last(hypotheses).permute(0, 2, 3, 1)
     column_chances = chances.to(columns)[:, None, :, None]
     mean = columns @ column_chances
@@ -75,8 +77,8 @@ def pose_spread(
     excess = chances.square().sum(-1)
     # One hypothesis that has all the weight is a point without spread; one alone tells nothing.
     lost = (1 - excess).where((chances > 0).sum(-1) > 1, 1.0 if count > 1 else torch.nan)
-    noise = (fourth - variance.square()) * excess[:, None]
-    return PoseSpread(variance / lost[:, None], error, noise / lost[:, None] ** 2, excess)
+    noise = (fourth - variance.square()) * excess[:, None] / lost[:, None] ** 2
+    return PoseSpread(*(v.cpu() for v in (variance / lost[:, None], error, noise, excess)))
 
 
 def _with_pose(values: Tensor, valid: Tensor | None) -> Tensor:
@@ -110,7 +112,7 @@ def left_out(
     chosen = torch.randint(count, (poses,), generator=generator)
     mean = hypotheses.mean(1, dtype=torch.float64)
     squares = (hypotheses[torch.arange(poses), chosen] - mean).square().sum(-1)
-    offset = _with_pose(squares, valid_joints)
+    offset = _with_pose(squares, valid_joints).cpu()
     rest = (count - 1) * spread.variance - count / (count - 1) * offset
     return PoseSpread(
         variance=(rest / (count - 2)).clamp(min=0.0),

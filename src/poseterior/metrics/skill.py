@@ -120,8 +120,9 @@ class PosteriorSkill:
             valid = target.new_ones(len(target), len(self._free), dtype=torch.bool)
         else:
             valid = valid_joints[:, self._free]
-        self._expect(valid.any(0).cpu())
-        whole = (valid == self._joints.to(valid.device)).all(-1)
+        valid = valid.cpu()
+        self._expect(valid.any(0))
+        whole = (valid == self._joints).all(-1)
         if not bool(whole.any()):
             return
         chosen = (None if value is None else value[whole] for value in (weights, energy))
