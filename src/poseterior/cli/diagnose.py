@@ -43,7 +43,10 @@ class Diagnose:
         check_range(0, MOST, seed=self.seed)
         inputs = (self.predictions, self.target)
         check_outputs(self.json, self.report, folder=self.plots, inputs=inputs)
-        with open_predictions(self.predictions, self.target) as opened, bar("diagnosing") as advance:
+        with (
+            open_predictions(self.predictions, self.target) as opened,
+            bar("diagnosing") as advance,
+        ):
             result = diagnose(
                 opened, by=self.by, hypotheses=self.hypotheses, seed=self.seed, progress=advance
             )
@@ -77,15 +80,15 @@ def show_diagnosis(result: Mapping[str, Any]) -> None:
         f"{groups['by']} (effective {groups['effective']:.1f})"
     )
     print(f"verdict: {result['verdict']}", *result["words"], sep="\n  ")
-    common = result["factors"]["common"]; skill = result["skill"] or {"value":None,"interval":None}
+    common, skill = result["factors"]["common"], result["skill"] or {}
+    perfect, risk = result["perfect"], result["risk_coverage"]
+    ece = _number(score["ece_median"], score["intervals"]["ece_median"], 3)
     lines = {
         "spread factor (1 is right)": _number(common["factor"], common["interval"], 2),
-        "ECE (median centre)": _number(
-            score["ece_median"], score["intervals"]["ece_median"], 3
-        ) + f"; perfect: {result['perfect']['ece_median']:.3f}",
-        "skill (0: ignores its input)": _number(skill["value"], skill["interval"], 2),
-        "AUSE": f"{result['risk_coverage']['ause_mm']:.1f} mm",
-    }  # fmt: skip
+        "ECE (median centre)": ece + (f"; perfect: {perfect['ece_median']:.3f}" if perfect else ""),
+        "skill (0: ignores its input)": _number(skill.get("value"), skill.get("interval"), 2),
+        "AUSE, mm": _number(risk["ause_mm"], risk["intervals"]["ause_mm"], 1) if risk else "-",
+    }
     for name, text in lines.items():
         print(f"  {name:31}{text}")
 

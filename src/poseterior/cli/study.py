@@ -25,7 +25,6 @@ from poseterior.errors import known, require
 __all__ = ["StudyCommand"]
 
 _MOST_SEED = (1 << 24) - 1
-_SIGMA = "sigma"
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class StudyCommand:
     """
 
     study: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
-    """table1, ambiguous, ablation, samples or diversity; sigma, which needs no data."""
+    """table1, ambiguous, ablation, samples or diversity; sigma and faults need no data."""
     out: Path
     """Folder of rows, checkpoints and results; studies in one folder share their trainings."""
     data: Data = "cmu"
@@ -62,6 +61,7 @@ class StudyCommand:
     def run(self) -> None:
         """Run what is left, write the results and print the table."""
         self._check()
+        from poseterior.cli.computed_study import COMPUTED
         from poseterior.cli.console import progress
         from poseterior.cli.training_job import told
         from poseterior.report.study_page import write_study
@@ -71,8 +71,10 @@ class StudyCommand:
         from poseterior.studies.study_data import study_data
         from poseterior.studies.workshop import Workshop
 
-        if known("study", self.study, [*STUDIES, _SIGMA]) == _SIGMA:
-            self._sigma()
+        if known("study", self.study, [*STUDIES, *COMPUTED]) in COMPUTED:
+            expected = f"none, for {self.study} has no rows"
+            require(self.only is None, "--only", "", expected=expected, found=self.only)
+            COMPUTED[self.study](self.out, self.seed)
             return
         study = STUDIES[self.study]
         if self.only is not None:
@@ -90,27 +92,6 @@ class StudyCommand:
         print("written:", ", ".join(str(path) for path in files))
         if result["missing"]:
             print("rows still to run:", ", ".join(result["missing"]))
-
-    def _sigma(self) -> None:
-        """The study that computes and trains nothing."""
-        expected = "none, for sigma has no rows"
-        require(self.only is None, "--only", "", expected=expected, found=self.only)
-        from poseterior.batch.score import save_result
-        from poseterior.data.npz_writer import make_folder
-        from poseterior.report.sigma_plots import write_sigma_plots
-        from poseterior.studies.sigma import sigma_study
-
-        result, folder = sigma_study(self.seed), make_folder(self.out)
-        files = [save_result(result, folder / "sigma.json"), *write_sigma_plots(result, folder)]
-        point = result["pose_point"]
-        print(
-            f"{point['dims']} dimensions, {point['hypotheses']} hypotheses, true sigma "
-            f"{result['true_sigma']}: minMPJPE is least at sigma {point['sigma']:.4f}\n"
-            f"{'':12}{'miscalibrated':>16}{'oracle':>10}\n"
-            f"{'minMPJPE':12}{point['min_mpjpe']:16.4f}{point['oracle_min_mpjpe']:10.4f}\n"
-            f"{'NLL, nats':12}{point['nll']:16.2f}{point['oracle_nll']:10.2f}"
-        )
-        print("written:", ", ".join(str(path) for path in files))
 
     def _check(self) -> None:
         check_draws(self.hypotheses, self.seed)

@@ -19,8 +19,8 @@ __all__ = ["GroupedMean", "effective_groups", "holm"]
 def effective_groups(counts: Tensor) -> Tensor:
     """(sum n)² / sum n² over the first axis of (G, ...): G where all have as many poses.
 
-    >>> effective_groups(torch.tensor([10.0, 10.0, 10.0])), effective_groups(torch.tensor([98.0, 1.0]))
-    (tensor(3.), tensor(1.0205))
+    >>> effective_groups(torch.tensor([10.0, 10.0])), effective_groups(torch.tensor([98.0, 1.0]))
+    (tensor(2.), tensor(1.0204))
     """
     return counts.sum(0).square() / counts.square().sum(0).clamp(min=1e-12)
 
@@ -74,7 +74,7 @@ class GroupedMean:
         return (self.influence.square().sum(0) * groups / (groups - 1)).sqrt()
 
     def statistic(self, null: float | Tensor = 0.0) -> Tensor:
-        """t (...) of the estimates against `null`; 0 where nothing varies."""
+        """Student's t (...) of the estimates against `null`; 0 where nothing varies."""
         return ((self.estimate - null) / self.error).nan_to_num(0.0)
 
     def p_value(self, null: float | Tensor = 0.0) -> Tensor:

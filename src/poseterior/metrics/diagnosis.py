@@ -22,20 +22,16 @@ from poseterior.metrics.bootstrap import ClipGroups, resamples
 from poseterior.metrics.chunk import Chunk
 from poseterior.metrics.cluster_test import effective_groups
 from poseterior.metrics.decomposed import DecomposedScores
-from poseterior.metrics.evidence import (
-    Evidence,
-    bias_tests,
-    dependence_tests,
-    joint_tests,
-    spread_tests,
-    whole_pose_tests,
-)
+from poseterior.metrics.evidence import Evidence, all_tests
 from poseterior.metrics.rank_sums import RankSums
 from poseterior.metrics.risk_coverage import RiskCoverage
+from poseterior.metrics.scores import energy_score
+from poseterior.metrics.skill import PosteriorSkill
 from poseterior.metrics.spread_skill import SpreadSkill
 from poseterior.metrics.strata import Strata
 from poseterior.metrics.summary import ScoreAccumulator
-from poseterior.metrics.verdict import Limits, decide
+from poseterior.metrics.verdict import Limits, decide, skill_words
+from poseterior.metrics.weighted import hypotheses_last
 
 __all__ = ["LEAST_HYPOTHESES", "Diagnosis"]
 
@@ -85,10 +81,10 @@ class Diagnosis:
         )
         self._ranks = RankSums(skeleton, seed)
         self._strata = Strata(skeleton.free)
-        parts = (DecomposedScores, SpreadSkill, RiskCoverage)
-        self._decomposed, self._spread_skill, self._risk = (
-            part(skeleton, seed=seed) for part in parts
-        )
+        self._decomposed = DecomposedScores(skeleton, seed=seed)
+        self._spread_skill = SpreadSkill(skeleton, seed=seed)
+        self._risk = RiskCoverage(skeleton, seed=seed)
+        self._skill = PosteriorSkill(skeleton, seed=seed)
         self._replicates, self._seed, self._rows = replicates, seed, 0
 
     @torch.no_grad()
@@ -111,9 +107,12 @@ class Diagnosis:
         Args:
             hypotheses: (M, H, J, 3), H at least 19 and the same in every call.
             target: (M, J, 3).
-            weights, mode, latent_centre, target_log_prob, valid_joints: as of
-                `ScoreAccumulator.update`.
-            log_prob: (M, H) nats of the hypotheses.
+            weights: (M, H) of the hypotheses, >= 0; equal if None.
+            mode: (M, J, 3), where the file has it.
+            latent_centre: (M, J, 3), where the file has it.
+            log_prob: (M, H) nats of the hypotheses, where a density exists.
+            target_log_prob: (M,) nats of the target.
+            valid_joints: (M, J) bool; the other joints are not looked at.
             observed: (M, J) bool, joints that the observation had.
             clip: (M,) labels; poses of different ones are independent.
 
@@ -123,8 +122,9 @@ class Diagnosis:
         """
         clip = None if self.by == "row" else clip
         self._labelled |= clip is not None
-        known = {"weights": weights, "target_log_prob": target_log_prob,
-                 "valid_joints": valid_joints}  # fmt: skip
+        known: dict[str, Any] = {
+            "weights": weights, "target_log_prob": target_log_prob, "valid_joints": valid_joints,
+        }  # fmt: skip
         count = hypotheses.shape[1]
         require(
             count >= LEAST_HYPOTHESES, "diagnose", "hypotheses", found=count,
@@ -132,9 +132,9 @@ class Diagnosis:
         )  # fmt: skip
         self._score.update(
             hypotheses, target, mode=mode, latent_centre=latent_centre, clip=clip, **known
-        )  # type: ignore[arg-type]
+        )
         group = self._groups(clip, len(target))
-        chunk = Chunk(hypotheses, target, group, log_prob=log_prob, observed=observed, **known)  # type: ignore[arg-type]
+        chunk = Chunk(hypotheses, target, group, log_prob=log_prob, observed=observed, **known)
         chunk.check(self.skeleton)
         for piece in chunk.pieces():
             self._add(piece)
@@ -143,12 +143,28 @@ class Diagnosis:
         valid = piece.valid_joints
         if valid is not None:
             piece = piece.rows(valid[:, self._free].any(1))
+        if not len(piece.target):
+            return
         self._check_spread(piece)
         self._strata.update(piece, *self._ranks.update(piece))
-        fields = {"weights": piece.weights, "valid_joints": piece.valid_joints}
-        for part in (self._decomposed, self._spread_skill, self._risk):
-            part.update(piece.hypotheses, piece.target, group=piece.group, **fields)
+        energy = self._energy(piece)
+        given: dict[str, Any] = {
+            "hypotheses": piece.hypotheses, "target": piece.target, "weights": piece.weights,
+            "valid_joints": piece.valid_joints, "group": piece.group,
+        }  # fmt: skip
+        self._decomposed.update(**given, energy=energy)
+        self._skill.update(**given, energy=energy)
+        self._spread_skill.update(**given)
+        self._risk.update(**given)
         self._rows += len(piece.target)
+
+    def _energy(self, piece: Chunk) -> Tensor:
+        """Of the free joints, which two of the parts need."""
+        valid = None if piece.valid_joints is None else piece.valid_joints[:, self._free]
+        free = hypotheses_last(piece.hypotheses, self._free)
+        return energy_score(
+            free, piece.target[:, self._free], weights=piece.weights, valid_joints=valid
+        )
 
     def _check_spread(self, piece: Chunk) -> None:
         free = piece.hypotheses[:, :, self._free]
@@ -174,7 +190,7 @@ class Diagnosis:
         """
         counts = self._ranks.counts.sum(-1)
         effective = effective_groups(counts).item()
-        tests = self.evidence()
+        tests = all_tests(self._ranks)
         found = decide(tests, self.limits, effective)
         draws = resamples(len(counts), self._replicates, self._seed)
         score = self._score.compute()
@@ -182,10 +198,13 @@ class Diagnosis:
         kept = ("poses", "invalid", "hypotheses", "skeleton")
         strata = self._strata.compute(self._ranks.hypotheses)
         ranks = rank_tables.ranks(self._ranks)
+        skill = self._skill.compute(draws)
         return {
             "verdict": found.verdict,
-            "words": found.words,
-            "evidence": [test.plain(self.limits.each) for test in _worth_keeping(tests, self.limits)],
+            "words": [*found.words, *skill_words(skill)],
+            "evidence": [
+                test.plain(self.limits.each) for test in _worth_keeping(tests, self.limits)
+            ],
             **{key: score[key] for key in kept},
             "alpha": self.limits.alpha,
             "groups": {"by": by, "count": len(counts), "effective": effective},
@@ -196,16 +215,11 @@ class Diagnosis:
             **self._decomposed.compute(draws),
             "spread_skill": self._spread_skill.compute(draws),
             "risk_coverage": self._risk.compute(draws),
-            "skill": None,
+            "skill": skill,
             "strata": strata + rank_tables.clips(self._ranks, self._groups.names),
             "perfect": rank_tables.perfect(self._ranks, score, ranks["independent_poses"]),
             "score": score,
         }
-
-    def evidence(self) -> list[Evidence]:
-        """All tests, in the order of the faults."""
-        families = (bias_tests, joint_tests, spread_tests, dependence_tests, whole_pose_tests)
-        return [test for family in families for test in family(self._ranks)]
 
 
 def _worth_keeping(tests: Sequence[Evidence], limits: Limits) -> list[Evidence]:

@@ -21,6 +21,7 @@ from poseterior.metrics.spread_factor import spread_factor
 
 __all__ = [
     "Evidence",
+    "all_tests",
     "bias_tests",
     "centred_squares",
     "dependence_tests",
@@ -171,7 +172,9 @@ def spread_tests(sums: RankSums) -> Iterator[Evidence]:
 def dependence_tests(sums: RankSums) -> Iterator[Evidence]:
     """How joints move together: pairs, the share common to all, and that between neighbours."""
     pairs = sums.pairs()
-    others = {name: sums.whole(name) for name in ("together_x", "together_y", "together_z", "bones")}
+    others = {
+        name: sums.whole(name) for name in ("together_x", "together_y", "together_z", "bones")
+    }
     known = {name: mean for name, mean in others.items() if mean is not None}
     extra = [mean.p_value()[0].reshape(1) for mean in known.values()]
     corrected = holm(torch.cat([pairs.p_value().flatten().nan_to_num(1.0), *extra]))
@@ -234,6 +237,12 @@ def whole_pose_tests(sums: RankSums) -> Iterator[Evidence]:
             f"90% regions of the whole pose by {_REGIONS[name]} contain the target {share:.0%} "
             "of the time",
         )  # fmt: skip
+
+
+def all_tests(sums: RankSums) -> list[Evidence]:
+    """All tests, in the order in which a fault makes those after it hard to read."""
+    families = (bias_tests, joint_tests, spread_tests, dependence_tests, whole_pose_tests)
+    return [test for family in families for test in family(sums)]
 
 
 _REGIONS = {

@@ -111,7 +111,7 @@ def _density(share: Tensor) -> Tensor:
 
 
 def _moment(share: Tensor) -> Tensor:
-    """z phi(z) at z = Phi^-1(u), 0 at the ends, where it is inf times 0.
+    """The density times z, z phi(z), at z = Phi^-1(u), 0 at the ends, where it is inf times 0.
 
     `squared_score` is 1 - (difference of this) / width, so that its mean over cells is 1.
     """

@@ -27,7 +27,7 @@ _LARGEST = 1000
 
 
 def spread_factor(mean_square: Tensor, hypotheses: float) -> Tensor:
-    """s with g(s) = mean squared score (...), between 0.02 and 50.
+    """The factor s at which g(s) is the mean squared score (...), between 0.02 and 50.
 
     Above 1 the posterior is overconfident (too narrow), below it is underconfident.
 
@@ -54,10 +54,8 @@ def _table(hypotheses: int) -> tuple[np.ndarray, np.ndarray]:
     return factors, np.maximum.accumulate(expected / right)
 
 
-def _expected_score(
-    scores: np.ndarray, hypotheses: int
-) -> Callable[[np.ndarray], np.ndarray]:
-    """z -> mean squared score of a target at z among standard normal hypotheses."""
+def _expected_score(scores: np.ndarray, hypotheses: int) -> Callable[[np.ndarray], np.ndarray]:
+    """From z to the mean squared score of a target at z among standard normal hypotheses."""
     grid = np.linspace(-9, 9, 721)
     ranks = np.arange(hypotheses + 1)
     chance = binom.pmf(ranks[None], hypotheses, norm.cdf(grid)[:, None])

@@ -86,9 +86,7 @@ class Strata:
         ]
 
 
-def stratum(
-    by: str, name: str, sums: Tensor, counts: Tensor, hypotheses: float
-) -> dict[str, Any]:
+def stratum(by: str, name: str, sums: Tensor, counts: Tensor, hypotheses: float) -> dict[str, Any]:
     """One stratum: how many joints of poses, spread factor, coverages, bias.
 
     Args:

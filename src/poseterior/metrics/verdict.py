@@ -9,12 +9,13 @@ intervals leave room for none that matters: with little data neither is so, and 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from poseterior.metrics.evidence import Evidence
 
-__all__ = ["FAULTS", "VERDICTS", "Limits", "Verdict", "decide"]
+__all__ = ["FAULTS", "VERDICTS", "Limits", "Verdict", "decide", "skill_words"]
 
 FAULTS = ("biased", "wrong_by_joint", "overconfident", "underconfident", "miscorrelated")
 VERDICTS = ("calibrated", *FAULTS, "undecided")
@@ -124,7 +125,7 @@ def _whole_fault(whole: list[Evidence], tests: Iterable[Evidence], limits: Limit
 
 
 _FIRST = {
-    "biased": "Biased: the target lies to one side of the hypotheses more often than chance allows.",
+    "biased": "Biased: the target lies to one side of the hypotheses too often for chance.",
     "wrong_by_joint": "Wrong by joint: no common factor puts the spread of all joints right.",
     "overconfident": "Overconfident: the hypotheses spread too little.",
     "underconfident": "Underconfident: the hypotheses spread too much.",
@@ -142,7 +143,9 @@ def _fault_words(fault: str, named: list[Evidence]) -> list[str]:
     # A fault shows in the tests of those after it too: they can be told only when it is gone.
     later = {test.fault for test in named} & set(FAULTS[FAULTS.index(fault) + 1 :])
     if later:
-        said.append("What comes after this fault (spread, dependence) can be judged without it only.")
+        said.append(
+            "What comes after this fault (spread, dependence) can be judged without it only."
+        )
     return said
 
 
@@ -177,3 +180,25 @@ def _calibrated_words(tests: Sequence[Evidence]) -> list[str]:
 
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
+
+
+# Below this a posterior tells hardly more than the data's own marginal does.
+_USELESS = 0.05
+
+
+def skill_words(skill: Mapping[str, Any] | None) -> list[str]:
+    """A sentence on whether the posterior uses its input; none where that is not known."""
+    value = None if skill is None else skill["value"]
+    if value is None:
+        return []
+    known = skill["interval"] if skill is not None else None
+    within = f" (95% interval {known[0]:.2f} to {known[1]:.2f})" if known else ""
+    if value < _USELESS:
+        return [
+            f"It ignores its input, or might as well: skill {value:.2f}{within}, 0 being a draw "
+            "from all poses."
+        ]
+    return [
+        f"It uses its input: its energy score is {value:.0%} below that of a draw from all "
+        f"poses{within}."
+    ]

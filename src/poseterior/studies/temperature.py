@@ -1,44 +1,17 @@
-"""The temperature of a flow's latent, chosen on poses that were not trained on."""
+"""The temperature of a flow's latent, chosen once and kept in the folder of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from scipy.optimize import minimize_scalar
-
-from poseterior.batch.score import evaluate
+from poseterior.batch.temperature import choose_temperature
 from poseterior.data.keypoint_source import KeypointSource
 from poseterior.training.checkpoint import read_json, write_json
 
-__all__ = ["choose_temperature", "kept_temperature"]
+__all__ = ["kept_temperature"]
 
-_BETWEEN = (0.6, 1.4)
-_HYPOTHESES = 100
 _FILE = "temperature.json"
-
-
-def choose_temperature(
-    lifter: Any, source: KeypointSource, tried: Callable[[float, float], None] | None = None
-) -> float:
-    """The standard deviation of the latent with the least calibration error on `source`.
-
-    The error is the mean over joints of each joint's ECE. `lifter.temperature` is left at what
-    is chosen, between 0.6 and 1.4 and to about 0.01. `tried` is called with each temperature
-    and its error.
-    """
-
-    def error(temperature: float) -> float:
-        lifter.temperature.fill_(temperature)
-        found = evaluate(lifter, source, _HYPOTHESES)["ece_joint_mean"]
-        if tried is not None:
-            tried(temperature, found)
-        return found
-
-    found = minimize_scalar(error, bounds=_BETWEEN, method="bounded", options={"xatol": 0.01})
-    lifter.temperature.fill_(float(found.x))
-    return float(found.x)
 
 
 def kept_temperature(lifter: Any, source: KeypointSource, folder: Path) -> float:
