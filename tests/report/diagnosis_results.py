@@ -43,10 +43,10 @@ def diagnosis(
     ranks = _ranks(joints, norm.cdf(error), loose)
     return {
         "verdict": verdict,
-        "words": ["One sentence on what was found.", "Another on how sure that is."],
+        "words": ["What was found.", "How sure that is."],
         "evidence": _evidence(verdict, joints, 1 / width, ranks["p_value"]),
-        "poses": POSES, "invalid": 3, "hypotheses": 200, "skeleton": skeleton, "alpha": 0.05,
-        "tolerance": 0.1, "groups": {"by": "clip", "count": clips, "effective": 0.61 * clips},
+        "poses": POSES, "invalid": 3, "hypotheses": 200, "skeleton": skeleton, "alpha": 0.01,
+        "groups": {"by": "clip", "count": clips, "effective": 0.61 * clips},
         "factors": _factors(joints, 1 / width, loose),
         "bias": _bias(joints, offset),
         "ranks": ranks,
@@ -61,12 +61,13 @@ def diagnosis(
             "marginal_energy_mm": 375.5, "sharpness_mm": 165.2, "marginal_sharpness_mm": 601.0,
             "crps": {"x": 0.71, "y": 0.78, "z": 0.44},
         },
-        "strata": _strata(joints, 1 / width, clips, random),
+        "strata": _strata(1 / width, clips, random),
         "perfect": {
-            "energy_mm": 121.3, "ece_median": 0.004, "coverage_90": 0.897,
-            "spread_factor": {"value": 1.0, "interval": [0.98, 1.02]},
+            "ece_median": 0.004, "coverage_90": 0.897, "error_over_spread": 1.0025,
+            "at_independent_poses": {"poses": 412.3, "ece_median": 0.006},
         },
         "score": make_result(),
+        "notes": {},
         "provenance": {"command": "poseterior diagnose test.npz", "predictions": "test.npz"},
     }  # fmt: skip
 
@@ -83,7 +84,7 @@ def _ranks(joints: list[str], ranks: np.ndarray, loose: float) -> dict[str, Any]
     off = {j: {a: float(np.abs(np.array(s) - even).max()) for a, s in by.items()}
            for j, by in each.items()}  # fmt: skip
     return {
-        "bins": BINS, "expected": even.tolist(),
+        "bins": BINS, "independent_poses": 412.3, "expected": even.tolist(),
         "band": [(even - reach).clip(0).tolist(), (even + reach).tolist()],
         "joints": each, "pooled": {a: shares(ranks[..., k]) for k, a in enumerate(AXES)},
         "p_value": {j: {a: float(np.exp(-((o / reach[0]) ** 2) * 3)) for a, o in by.items()}
@@ -95,21 +96,25 @@ def _evidence(
     verdict: str, joints: list[str], factor: np.ndarray, p_value: dict[str, Any]
 ) -> list[dict[str, Any]]:
     common = float(np.median(factor))
-    tests = [
-        ("bias", "biased", None, None, 21.2, "sigma", 0.08, None),
-        ("joint factors", "wrong_by_joint", None, None, 48.1, "x", float(np.ptp(factor)), None),
-        ("spread", verdict if "confident" in verdict else "overconfident", None, None, 31.4, "x",
-         common, [0.93 * common, 1.07 * common]),
-        ("variogram", "miscorrelated", None, None, 1.3, "", 0.01, [-0.02, 0.04]),
+    spread = "overconfident" if common > 1 else "underconfident"
+    tests = [("bias", "biased", j, a, 0.02, "sigma") for j in joints[:2] for a in AXES]
+    tests += [("joint", "wrong_by_joint", j, None, float(f.mean()) / common, "x")
+              for j, f in zip(joints, factor, strict=True)]  # fmt: skip
+    tests += [
+        ("spread", spread, None, None, common, "x"),
+        ("coverage", spread, None, None, 0.0521, "share"),
+        ("dependence", "miscorrelated", f"{joints[0]}, {joints[1]}", "x", 0.31, "sigma"),
+        ("dependence", "miscorrelated", None, "z", 0.4, "sigma"),
+        ("whole_pose", spread, None, None, 0.7, "sigma"),
     ]  # fmt: skip
-    tests += [("ranks", "overconfident", j, a, 5.0, "", 0.02, None) for j in joints for a in AXES]
     rows = []
-    for test, fault, joint, axis, statistic, unit, effect, interval in tests:
-        p = p_value[joint][axis] if joint else 1e-9 if fault == verdict else 0.4
+    for test, fault, joint, axis, effect, unit in tests:
+        p = p_value[joint][axis] if test == "bias" else 1e-9 if fault == verdict else 0.4
         rows.append({
-            "test": test, "fault": fault, "joint": joint, "axis": axis, "statistic": statistic,
-            "p_value": p, "effect": effect, "interval": interval, "unit": unit,
-            "significant": p < 0.001, "says": f"What {test} says about {joint or 'the pose'}.",
+            "test": test, "fault": fault, "joint": joint, "axis": axis, "statistic": 12.3,
+            "p_value": p, "effect": effect, "unit": unit, "significant": p < 0.002,
+            "interval": None if test == "dependence" else [0.9 * effect, 1.1 * effect],
+            "says": f"what {test} says about {joint or 'the pose'}",
         })  # fmt: skip
     return rows
 
@@ -150,11 +155,10 @@ def _whole_pose(error: np.ndarray, together: float) -> dict[str, Any]:
             "band": [(LEVELS - reach).clip(0).tolist(), (LEVELS + reach).clip(max=1).tolist()],
         }  # fmt: skip
 
-    s = LEVELS - 0.3 * (seen - LEVELS)[::-1] * np.sign(0.5 - LEVELS)
     apart = LEVELS - together * LEVELS * (1 - LEVELS)
     return {
-        "tarp": curve(s), "radius": curve(seen), "density": None,
-        "variogram": curve(apart if together else 0.5 * (LEVELS + seen)),
+        "radius": curve(seen), "tarp": curve(0.5 * (LEVELS + seen)), "density": None,
+        **{f"together_{axis}": curve(apart) for axis in AXES}, "bones": curve(2 * LEVELS - apart),
     }  # fmt: skip
 
 
@@ -170,7 +174,7 @@ def _score(
 
 
 def _scores(joints: list[str], random: np.random.Generator) -> dict[str, Any]:
-    values = {"energy_mm": (142.7, 0.25), "crps_mm": (17.9, 1.0), "variogram": (0.83, 1.0)}
+    values = {"energy_mm": (142.7, 0.25), "crps_mm": (17.9, 1.0), "variogram": (2053.9, 0.06)}
     return {key: _score(joints, random, *value) for key, value in values.items()}
 
 
@@ -179,7 +183,8 @@ def _spread_skill(factor: float, scale: float) -> dict[str, Any]:
     error = factor * spread**0.9 * scale**0.1
     return {
         "spread_mm": spread.tolist(), "error_mm": error.tolist(), "poses": [POSES // 10] * 10,
-        "slope": 0.9 * factor, "correlation": 0.61,
+        "slope": 0.9 * factor, "slope_interval": [0.8 * factor, factor], "correlation": 0.61,
+        "correlation_interval": [0.55, 0.67], "perfect_correlation": 0.72,
     }  # fmt: skip
 
 
@@ -189,26 +194,24 @@ def _risk_coverage() -> dict[str, Any]:
         "coverage": share.tolist(), "risk_mm": (32 + 28 * share**1.4).tolist(),
         "oracle_mm": (12 + 48 * share**1.2).tolist(), "random_mm": 60.0, "aurc_mm": 43.7,
         "oracle_aurc_mm": 33.8, "ause_mm": 9.9, "ause_share": 0.38,
+        "intervals": {"aurc_mm": [40.1, 47.0], "ause_mm": [9.1, 10.8]},
     }  # fmt: skip
 
 
-def _strata(
-    joints: list[str], factor: np.ndarray, clips: int, random: np.random.Generator
-) -> list[dict[str, Any]]:
+def _strata(factor: np.ndarray, clips: int, random: np.random.Generator) -> list[dict[str, Any]]:
     names = {
-        "occlusion": ["no joint uncertain", "1 to 3 joints", "4 or more joints"],
-        "depth": ["nearest third", "middle third", "farthest third"],
-        "joint": joints,
+        "occlusion": ["joint seen", "joint not seen"],
+        "depth": ["0.1 m or more in front of the root", "within 0.1 m of the root's depth"],
         "clip": [f"{n // 9 + 1:02d}_{n % 9 + 1:02d}" for n in range(clips)],
     }
     rows = []
     for by, members in names.items():
-        for n, name in enumerate(members):
-            own = float(factor[n].mean()) if by == "joint" else float(np.median(factor))
-            value = own * float(np.exp(0.15 * random.standard_normal()))
+        for name in members:
+            value = float(np.median(factor)) * float(np.exp(0.15 * random.standard_normal()))
             rows.append({
                 "by": by, "name": name, "poses": POSES // len(members), "factor": value,
-                "interval": [value / 1.12, value * 1.12], "bias_sigma": 0.1 * random.normal(),
+                "interval": None if by == "clip" else [value / 1.12, value * 1.12],
+                "bias_sigma": 0.1 * random.normal(),
                 "coverage_50": 2 * norm.cdf(0.674 / value) - 1,
                 "coverage_90": 2 * norm.cdf(1.645 / value) - 1,
             })  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ __all__ = [
 
 _ROW = 25.0
 _PERCENT = tuple((level / 100, f"{level}") for level in range(0, 101, 20))
+_FEW = 10  # cases of a bin, below which it is not drawn
 _STRIP = 4.0  # a strip shows factors from 1/4 to 4
 
 
@@ -59,12 +61,14 @@ def factor_chart(factors: Mapping[str, Any], tolerance: float | None) -> str:
 
 def _factor_mark(entry: Mapping[str, Any], css: str) -> _Mark:
     value, ends = finite(entry.get("factor")) or 1.0, span(entry)
-    return _Mark(value, ends, 0.0, f"factor {_side(value, ends)}{css}", factor_text(value, ends))
+    return _Mark(value, ends, 0.0, f"factor {_side(ends)}{css}", factor_text(value, ends))
 
 
-def _side(value: float, ends: Span) -> str:
-    """Whether the interval leaves 1 out, and on which side."""
-    low, high = ends or (value, value)
+def _side(ends: Span) -> str:
+    """Whether the interval leaves 1 out, and on which side; empty where there is none."""
+    if ends is None:
+        return ""
+    low, high = ends
     return "over" if low > 1 else "under" if high < 1 else "right"
 
 
@@ -147,19 +151,20 @@ def factor_strip(value: float, ends: Span) -> str:
     if ends:
         marks.append(plot.line([at(max(end, of.low)) for end in ends], [0.5, 0.5], "span"))
     tip = factor_text(value, ends)
-    marks.append(plot.dot(at(max(value, of.low)), 0.5, f"factor {_side(value, ends)}", tip, 3.4))
+    marks.append(plot.dot(at(max(value, of.low)), 0.5, f"factor {_side(ends)}", tip, 3.4))
     return drawing(120, 16, marks, f"factor {tip}")
 
 
-def coverage_chart(curve: Mapping[str, Any], title: str) -> str:
+def coverage_chart(curve: Mapping[str, Any], title: str, *, small: bool = False) -> str:
     """Observed against nominal coverage with what a right posterior shows; empty if unknown."""
     levels, seen = number_list(curve.get("levels")), number_list(curve.get("observed"))
     if len(levels) < 2 or len(levels) != len(seen):
         return ""
     best = number_list(curve.get("expected"))
     best = best if len(best) == len(levels) else levels
-    plot = Plot(46, 30, 400, 300, (0, 1), (0, 1))
-    marks = [plot.x_axis(_PERCENT, "Nominal level, %"), plot.y_axis(_PERCENT, "Targets inside, %")]
+    plot = Plot(38, 30, 190 if small else 268, 170 if small else 220, (0, 1), (0, 1))
+    ticks = [tick for tick in _PERCENT if not small or tick[0] in (0, 1)]
+    marks = [plot.x_axis(ticks, "Nominal level, %"), plot.y_axis(ticks, "Targets inside, %")]
     low, high = (number_list(side) for side in curve.get("band") or ((), ()))
     if len(low) == len(high) == len(levels):
         marks.append(plot.band(levels, low, high, "chance"))
@@ -168,7 +173,7 @@ def coverage_chart(curve: Mapping[str, Any], title: str) -> str:
     for level, share in zip(levels, seen, strict=True):
         tip = f"{level:.0%} regions: {share:.1%} inside"
         marks.append(plot.dot(level, share, "curve-dot", tip))
-    return drawing(470, 380, marks, title)
+    return drawing(plot.width + 52, plot.height + 76, marks, title)
 
 
 def spread_skill_chart(bins: Mapping[str, Any], title: str) -> str:
@@ -176,21 +181,22 @@ def spread_skill_chart(bins: Mapping[str, Any], title: str) -> str:
     spread, error = number_list(bins.get("spread_mm")), number_list(bins.get("error_mm"))
     if not spread or len(spread) != len(error):
         return ""
-    of = axis([0.0, *spread, *error], zero=True)
+    counts = number_list(bins.get("poses"))
+    counts = counts if len(counts) == len(spread) else [_FEW] * len(spread)
+    rows = [row for row in zip(spread, error, counts, strict=True) if row[2] >= _FEW]
+    if not rows:
+        return ""
+    of = axis([0.0, *(end for x, y, _ in rows for end in (x, y))], zero=True)
     plot = Plot(52, 30, 400, 300, of.range, of.range)
     ticks = [(tick, f"{tick:g}") for tick in of.ticks]
     marks = [plot.x_axis(ticks, "Predicted spread, mm"), plot.y_axis(ticks, "Error, mm")]
     marks.append(plot.line(of.range, of.range, "ideal"))
-    marks.append(plot.line(spread, error, "curve"))
-    for n, (x, y) in enumerate(zip(spread, error, strict=True)):
-        tip = f"spread {x:.1f} mm, error {y:.1f} mm{_poses(bins, n)}"
-        marks.append(plot.dot(x, y, "curve-dot", tip))
+    marks.append(plot.line([x for x, _, _ in rows], [y for _, y, _ in rows], "curve thin"))
+    most = max(count for _, _, count in rows)
+    for x, y, count in rows:
+        tip = f"spread {x:.1f} mm, error {y:.1f} mm, {count:,.0f} cases"
+        marks.append(plot.dot(x, y, "curve-dot", tip, round(2 + 4 * math.sqrt(count / most), 1)))
     return drawing(476, 380, marks, title)
-
-
-def _poses(bins: Mapping[str, Any], n: int) -> str:
-    counts = number_list(bins.get("poses"))
-    return f", {counts[n]:,.0f} cases" if n < len(counts) else ""
 
 
 def risk_chart(risk: Mapping[str, Any]) -> str:
@@ -208,16 +214,11 @@ def risk_chart(risk: Mapping[str, Any]) -> str:
     if oracle:
         marks.append(plot.band(share, oracle, own, "lost"))
         marks.append(plot.line(share, oracle, "oracle"))
-        marks.append(_note(plot, share, oracle, "by the error itself (oracle)", 18))
+        x, y = plot.x(share[len(share) // 2]) + 8, plot.y(oracle[len(share) // 2]) + 18
+        marks.append(text(x, y, "by the error itself (oracle)", "aside"))
     if random is not None:
         marks.append(plot.line([share[0], 1], [random, random], "ideal"))
         marks.append(text(plot.x(0.02), plot.y(random) - 7, "in random order", "aside"))
     marks.append(plot.line(share, own, "curve"))
-    marks.append(_note(plot, share, own, "by the spread", -10))
+    marks.append(text(plot.x(share[0]) + 8, plot.y(own[0]) + 18, "by the spread", "aside"))
     return drawing(476, 380, marks, "Error of the poses kept against their share")
-
-
-def _note(plot: Plot, xs: Sequence[float], ys: Sequence[float], words: str, below: float) -> str:
-    """What a line is, beside its middle."""
-    x, y = plot.x(xs[len(xs) // 2]), plot.y(ys[len(xs) // 2]) + below
-    return text(x + 8, y, words, "aside") if below > 0 else text(x - 4, y, words, "aside", "end")

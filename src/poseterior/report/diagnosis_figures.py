@@ -10,7 +10,7 @@ from poseterior.report import diagnosis_charts as charts
 from poseterior.report import diagnosis_ranks as ranks
 from poseterior.report import diagnosis_tables as tables
 from poseterior.report.diagnosis_body import body_figure
-from poseterior.report.diagnosis_read import AXES, joint_words, part
+from poseterior.report.diagnosis_read import AXES, joint_words, part, rounded
 from poseterior.report.diagnosis_words import skill_sentence
 from poseterior.report.numbers import finite
 from poseterior.report.parts import chart, missing, section
@@ -21,28 +21,37 @@ __all__ = [
     "whole_pose", "width",
 ]  # fmt: skip
 
-_CURVES = {
+_REGIONS = {
     "radius": (
         "Distance from the centre",
-        "Regions about the centre of the hypotheses, wide enough to hold a share of them. Below "
-        "the dashes: too narrow, or shifted; above: too wide.",
+        "Regions about the centre of the hypotheses. Below the dashes: too narrow, or shifted; "
+        "above: too wide.",
     ),
     "tarp": (
         "Any direction (TARP)",
-        "Balls about points drawn at random. Above the dashes on the left and below on the right: "
-        "too narrow; the other way round: too wide; on one side throughout: shifted.",
+        "Balls about points drawn at random. Below the dashes: too narrow, or shifted; above: too "
+        "wide.",
     ),
     "density": (
         "Highest-density regions",
-        "By the posterior's own density. Below the dashes: too sure of itself; above: not sure "
-        "enough.",
-    ),
-    "variogram": (
-        "How joints vary together (variogram)",
-        "The differences between joints. Off the dashes although single joints are right: their "
-        "correlations are wrong.",
+        "Regions by the posterior's own density. Below the dashes: too sure of itself; above: not "
+        "sure enough.",
     ),
 }
+_TOGETHER = {
+    "together_x": ("All joints along x (right)", ""),
+    "together_y": ("All joints along y (down)", ""),
+    "together_z": ("All joints along z (depth)", ""),
+    "bones": (
+        "Neighbouring joints",
+        "The share in which neighbours differ. Above the dashes: they move apart less than the "
+        "hypotheses' do; below: more.",
+    ),
+}
+_COMMON = (
+    "The share of the deviations that all joints have in common. Below the dashes: they move "
+    "together more than the hypotheses' do; above: less."
+)
 
 
 def _lead(words: str) -> str:
@@ -55,8 +64,9 @@ def evidence(result: Mapping[str, Any]) -> str:
     if not found:
         return missing(title, "The result holds no tests.")
     words = (
-        "Each test asks one question; only what chance would not do, all tests taken together, "
-        "counts as shown. Small: 95% interval of the effect."
+        "Each test asks one question. p is corrected for the number of tests of its kind. A small "
+        "effect can be sure and yet not matter: the verdict asks for both. Small print: 95% "
+        "interval."
     )
     return section(title, _lead(words), tables.evidence_table(found))
 
@@ -73,7 +83,7 @@ def rank_section(result: Mapping[str, Any]) -> str:
         "posterior is right all ranks are equally frequent, and every bar stays within the grey "
         "band in 95% of such reports. Orange bars are outside of it; an open tip means that the "
         "bar goes on."
-    )
+    ) + _as_good_as(found)
     pooled = ranks.pooled_histograms(found)
     shown = f'<div class="chart"><h3>All joints together</h3>{pooled}</div>' if pooled else ""
     joints = (
@@ -81,6 +91,17 @@ def rank_section(result: Mapping[str, Any]) -> str:
         f"small: not by chance.</p>{each}</div>"
     )
     return section(title, _lead(words), ranks.pictograms(), shown, joints)
+
+
+def _as_good_as(found: Mapping[str, Any]) -> str:
+    """How many poses the band is for."""
+    count = finite(found.get("independent_poses"))
+    if count is None:
+        return ""
+    return (
+        f" Frames of one clip resemble each other: the band is that of {rounded(count, 0)} "
+        "independent poses."
+    )
 
 
 def width(result: Mapping[str, Any]) -> str:
@@ -122,19 +143,29 @@ def whole_pose(result: Mapping[str, Any]) -> str:
         "How often regions that should hold a share of the targets hold them, for all joints at "
         "once. Dashed: a right posterior; grey: its reach by chance."
     )
-    known = [*_CURVES, *(key for key in found if key not in _CURVES)]
-    drawn = [_curve(key, found.get(key)) for key in known if key in found]
-    return section(title, _lead(words), f'<div class="two">{"".join(drawn)}</div>')
+    known = _REGIONS | _TOGETHER
+    others = {key: (joint_words(key), "") for key in found if key not in known}
+    regions = [_curve(found, key, *told) for key, told in _REGIONS.items()]
+    together = [
+        _curve(found, key, name, told or _COMMON)
+        for key, (name, told) in (_TOGETHER | others).items()
+        if key in found
+    ]
+    return section(
+        title,
+        _lead(words),
+        f'<div class="curves">{"".join(regions)}</div>',
+        '<h3 class="over">Do joints move together as the hypotheses say?</h3>' * bool(together),
+        f'<div class="curves small">{"".join(together)}</div>' if together else "",
+    )
 
 
-def _curve(key: str, curve: Mapping[str, Any] | None) -> str:
+def _curve(found: Mapping[str, Any], key: str, name: str, told: str) -> str:
     """One coverage curve, or why there is none."""
-    name, told = _CURVES.get(key, (joint_words(key), ""))
-    if not curve:
-        why = "It needs the density of the target and of each hypothesis." * (key == "density")
-        return chart(name, f"{told} {why}".strip(), "")
-    said = f"{told} {curve.get('says') or ''}".strip()
-    return chart(name, said, charts.coverage_chart(curve, name))
+    curve, small = part(found, key), key not in _REGIONS
+    if not curve and key == "density":
+        told = "They need the density of the target and of each hypothesis, which the file lacks."
+    return chart(name, told, charts.coverage_chart(curve, name, small=small))
 
 
 def spread_skill(result: Mapping[str, Any]) -> str:

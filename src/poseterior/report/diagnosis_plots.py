@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,8 @@ _GREY, _BAND = "#8a95a3", "#c7ced6"
 _AXIS_COLORS = {"x": "#0072b2", "y": "#009e73", "z": "#a0527d"}
 _CURVES = {
     "radius": "Distance from the centre", "tarp": "Any direction (TARP)",
-    "density": "Highest-density regions", "variogram": "How joints vary together",
+    "density": "Highest-density regions", "together_x": "Together along x",
+    "together_y": "Together along y", "together_z": "Together along z", "bones": "Neighbours",
 }  # fmt: skip
 
 
@@ -150,11 +151,15 @@ def _whole_pose(result: Mapping[str, Any]) -> Figure | None:
     }
     if not curves:
         return None
-    figure, (line,) = panels(1, len(curves), 4.1 * len(curves), 4.2)
-    for axes, (key, curve) in zip(line, curves.items(), strict=True):
+    columns = min(len(curves), 4)
+    rows = -(-len(curves) // columns)
+    figure, grid = panels(rows, columns, 3.3 * columns, 3.5 * rows)
+    for axes in grid.flat[len(curves) :]:
+        axes.set_visible(False)
+    for n, (axes, (key, curve)) in enumerate(zip(grid.flat, curves.items(), strict=False)):
         _coverage(axes, curve)
-        name = _CURVES.get(key, _words(key))
-        clean(axes, name, "Nominal level, %", "" if axes is not line[0] else "Targets inside, %")
+        up = "" if n % columns else "Targets inside, %"
+        clean(axes, _CURVES.get(key, _words(key)), "Nominal level, %", up)
     return figure
 
 
@@ -177,7 +182,7 @@ def _complete(found: Mapping[str, Any], *keys: str) -> bool:
 
 def _confidence(result: Mapping[str, Any]) -> Figure | None:
     """Error against spread, by pose and by joint, and the error of the poses kept."""
-    drawn = []
+    drawn: list[tuple[Callable[..., None], Mapping[str, Any], str]] = []
     for key, title in {"pose": "Error against spread, poses", "joint": "… joints"}.items():
         bins = part(result, "spread_skill", key)
         if _complete(bins, "spread_mm", "error_mm"):

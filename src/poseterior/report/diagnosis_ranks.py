@@ -114,10 +114,15 @@ def _bars(plot: Plot, found: RankHistogram, top: float) -> str:
             middle = plot.x((low + high) / 2)
             marks.append(_cut(middle, plot.top))
     edges = [end for n in range(count) for end in (n / count, (n + 1) / count)]
-    low, high = ([v for v in side for _ in (0, 1)] for side in (found.low, found.high))
-    marks.append(plot.band(edges, low, [min(v, top) for v in high], "chance"))
-    marks.append(plot.line(edges, [v for v in found.expected for _ in (0, 1)], "ideal"))
+    below, above, expected = map(_twice, (found.low, found.high, found.expected))
+    marks.append(plot.band(edges, below, [min(v, top) for v in above], "chance"))
+    marks.append(plot.line(edges, expected, "ideal"))
     return "".join(marks)
+
+
+def _twice(values: Sequence[float]) -> list[float]:
+    """Each value at both edges of its bar."""
+    return [v for v in values for _ in (0, 1)]
 
 
 def _cut(x: float, y: float) -> str:

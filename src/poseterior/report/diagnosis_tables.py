@@ -11,7 +11,6 @@ from poseterior.report.diagnosis_charts import factor_strip
 from poseterior.report.diagnosis_read import (
     AXES,
     joint_words,
-    number_list,
     p_text,
     part,
     rounded,
@@ -20,6 +19,7 @@ from poseterior.report.diagnosis_read import (
     tinted,
 )
 from poseterior.report.numbers import finite, named
+from poseterior.report.study_series import Span
 from poseterior.report.study_tables import breakable
 
 __all__ = [
@@ -30,7 +30,12 @@ __all__ = [
 Row = Mapping[str, Any]
 _FIRST_TESTS, _MOST_TESTS, _MOST_STRATA = 12, 200, 20
 _SCORES = {"energy_mm": ("Energy score, mm", 1), "crps_mm": ("CRPS, mm", 1),
-           "variogram": ("Variogram score", 3)}  # fmt: skip
+           "variogram": ("Variogram score, mm", 1)}  # fmt: skip
+_TESTS = {
+    "bias": "Shift", "joint": "Factor of a joint", "spread": "Common factor",
+    "coverage": "90% intervals", "dependence": "Dependence of joints",
+    "whole_pose": "Regions of whole poses",
+}  # fmt: skip
 _STRATA = {
     "occlusion": "By occlusion", "depth": "By depth", "joint": "By joint",
     "clip": "By clip, farthest from 1 first",
@@ -55,7 +60,7 @@ def evidence_table(evidence: Sequence[Row]) -> str:
     """Every test, first those of the whole, then the significant ones; at most 200, most folded."""
     order = sorted(evidence, key=lambda row: (bool(row.get("joint")), not row.get("significant")))
     rows = [_test(row) for row in order[:_MOST_TESTS]]
-    head = ("Test", "Finding", "Effect", "p", "Statistic")
+    head = ("Test", "Speaks for", "Effect", "p", "Statistic")
     shown = _table(head, rows[:_FIRST_TESTS], "evidence")
     if len(rows) > _FIRST_TESTS:
         more = f"{len(rows) - _FIRST_TESTS} more tests"
@@ -70,12 +75,14 @@ def _test(row: Row) -> str:
     sure = bool(row.get("significant"))
     fault = joint_words(row.get("fault") or "")
     said = f"<b>{escape(fault)}</b>" if sure else "not shown"
+    css = ("sure under" if fault == "underconfident" else "sure") if sure else "unsure"
     about = ", ".join(joint_words(row[key]) for key in ("joint", "axis") if row.get(key))
-    name = escape(joint_words(row.get("test") or "test"))
+    test = str(row.get("test") or "test")
+    name = escape(_TESTS.get(test, joint_words(test)))
     name += f" <i>{escape(about)}</i>" if about else ""
     return (
         f'<th scope="row">{name}<p>{escape(str(row.get("says") or ""))}</p></th>'
-        f'<td class="word {"sure" if sure else "unsure"}">{said}</td><td>{_effect(row)}</td>'
+        f'<td class="word {css}">{said}</td><td>{_effect(row)}</td>'
         f"<td>{escape(p_text(row.get('p_value')))}</td>"
         f"<td>{_significant(row.get('statistic'))}</td>"
     )
@@ -85,10 +92,14 @@ def _effect(row: Row) -> str:
     value, unit = finite(row.get("effect")), str(row.get("unit") or "")
     if value is None:
         return "–"
-    digits = 1 if unit == "mm" else 2
+    ends = span(row)
+    if unit == "share":
+        value, unit = 100 * value, "points"
+        ends = (100 * ends[0], 100 * ends[1]) if ends else None
+    digits = 1 if unit in ("mm", "points") else 2
     number = rounded(value, digits)
     said = f"× {number}" if unit == "x" else f"{number} {escape(unit)}".strip()
-    return said + _small(span_text(span(row), digits))
+    return said + _small(span_text(ends, digits))
 
 
 def _small(words: str) -> str:
@@ -170,7 +181,7 @@ def _strata(rows: Sequence[Row], kind: str) -> str:
     if kind not in ("occlusion", "depth"):
         rows = sorted(rows, key=lambda row: -_distance(row))
     cells = [_stratum(row) for row in rows[:_MOST_STRATA]]
-    head = (kind.replace("_", " ").capitalize(), "Poses", "Factor", "¼ … 1 … 4", "In 50% regions",
+    head = (kind.replace("_", " ").capitalize(), "Cases", "Factor", "¼ … 1 … 4", "In 50% regions",
             "In 90% regions", "Bias, sigma")  # fmt: skip
     shown = _table(tuple(map(escape, head)), cells, "strata")
     if len(rows) > _MOST_STRATA:
@@ -210,9 +221,11 @@ def _coverage_cell(value: object, level: float) -> str:
 def perfect_table(result: Mapping[str, Any]) -> str:
     """What a perfect posterior scores, beside what this one does where that has the same name."""
     rows = [
-        f'<th scope="row">{escape(named(key).label)} <code>{escape(key)}</code></th>'
-        f"<td>{said}</td><td>{rounded(_own(result, key), _digits(key))}</td>"
-        for key, said in _flat(part(result, "perfect"))
+        f'<th scope="row">{escape(named(key).label)}'
+        f"{escape(f', {joint_words(where)}' if where else '')}</th>"
+        f"<td>{_perfect(value, _digits(key))}</td>"
+        f"<td>{rounded(_own(result, key), _digits(key))}</td>"
+        for where, key, value in _flat(part(result, "perfect"))
     ]
     return _table(("Number", "A perfect posterior", "This one"), rows) if rows else ""
 
@@ -226,41 +239,50 @@ def _own(result: Mapping[str, Any], key: str) -> object:
 
 
 def _digits(key: str) -> int:
-    return 1 if key.endswith("_mm") else named(key).digits
+    return 1 if key.endswith("_mm") else 0 if key == "poses" else named(key).digits
 
 
-def _flat(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flat(found: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, str, object]]:
+    """Where an entry is nested, its key and its value."""
     for key, value in found.items():
-        name = f"{prefix}{key}"
-        digits = _digits(str(key))
-        if isinstance(value, Mapping) and "value" in value:
-            yield name, rounded(value["value"], digits) + _small(span_text(span(value), digits))
-        elif isinstance(value, Mapping):
-            yield from _flat(value, f"{name}.")
-        elif isinstance(value, list | tuple):
-            ends = number_list(value)
-            yield name, span_text((ends[0], ends[1]), digits) if len(ends) == 2 else "–"
+        if isinstance(value, Mapping) and "value" not in value:
+            yield from _flat(value, str(key))
         else:
-            yield name, rounded(value, digits)
+            yield where, str(key), value
+
+
+def _perfect(value: object, digits: int) -> str:
+    """A number, or one with an interval."""
+    if isinstance(value, Mapping):
+        return rounded(value["value"], digits) + _small(span_text(span(value), digits))
+    return rounded(value, digits)
 
 
 def confidence_table(result: Mapping[str, Any]) -> str:
     """What spread-skill and risk-coverage come to, in numbers."""
-    bins, risk = part(result, "spread_skill"), part(result, "risk_coverage")
-    found = {
-        "Slope of error over spread, poses": (part(bins, "pose").get("slope"), 2, ""),
-        "Slope, joints": (part(bins, "joint").get("slope"), 2, ""),
-        "Correlation, poses": (part(bins, "pose").get("correlation"), 2, ""),
-        "Correlation, joints": (part(bins, "joint").get("correlation"), 2, ""),
-        "Area under the risk-coverage curve (AURC)": (risk.get("aurc_mm"), 1, " mm"),
-        "AURC of the oracle": (risk.get("oracle_aurc_mm"), 1, " mm"),
-        "Error of all poses": (risk.get("random_mm"), 1, " mm"),
-        "Lost against the oracle (AUSE)": (risk.get("ause_mm"), 1, " mm"),
-        "… as a share of what can be lost": (risk.get("ause_share"), 2, ""),
-    }
     rows = [
-        f'<th scope="row">{words}</th><td>{rounded(value, digits)}{unit}</td>'
-        for words, (value, digits, unit) in found.items()
-        if finite(value) is not None
+        f'<th scope="row">{words}</th><td>{rounded(of.get(key), digits)}'
+        f"{_small(span_text(_ends(of, key), digits))}</td>"
+        for words, of, key, digits in _confidence(result)
+        if finite(of.get(key)) is not None
     ]
     return _table(("Number", "Value"), rows) if rows else ""
+
+
+def _confidence(result: Mapping[str, Any]) -> Iterator[tuple[str, Row, str, int]]:
+    """Words, where the number is, its key and digits."""
+    for kind, cases in (("pose", "poses"), ("joint", "joints")):
+        bins = part(result, "spread_skill", kind)
+        yield f"Slope of error over spread, {cases}", bins, "slope", 2
+        yield f"Correlation of spread and error, {cases}", bins, "correlation", 2
+        yield f"… of a perfect posterior, {cases}", bins, "perfect_correlation", 2
+    risk = part(result, "risk_coverage")
+    yield "Area under the risk-coverage curve (AURC), mm", risk, "aurc_mm", 1
+    yield "AURC of the oracle, mm", risk, "oracle_aurc_mm", 1
+    yield "Lost against the oracle (AUSE), mm", risk, "ause_mm", 1
+    yield "… as a share of what can be lost", risk, "ause_share", 2
+
+
+def _ends(of: Row, key: str) -> Span:
+    """The number's interval, in `intervals` or as `KEY_interval`."""
+    return span(part(of, "intervals"), key) or span(of, f"{key}_interval")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
@@ -52,7 +52,7 @@ _VERDICTS = {
         "narrows the spread of all joints; fit it on held-out predictions:", ("spread",),
     ),
     "wrong_by_joint": _Verdict(
-        "Wrong joint by joint: each needs a factor of its own", "uneven",
+        "Wrong by joint: each needs a factor of its own", "uneven",
         "No common factor makes all joints right, and an average over joints hides it. Fit one "
         "factor for each joint, or one that adapts to the observation, on held-out predictions:",
         ("spread_joint", "adaptive"),
@@ -71,7 +71,8 @@ _VERDICTS = {
     ),
     "undecided": _Verdict(
         "Undecided: too few poses to tell", "none",
-        "Neither right nor wrong could be shown.",
+        "Score more poses, of more clips or people: frames of one clip resemble each other, so "
+        "that more of them add little.",
     ),
 }  # fmt: skip
 
@@ -79,16 +80,28 @@ _VERDICTS = {
 def header(result: Mapping[str, Any]) -> str:
     """The verdict, what was found, what to do, and what was judged."""
     known = _verdict(result)
-    said = "".join(f"<li>{escape(str(words))}</li>" for words in result.get("words") or ())
     facts = "".join(f"<li>{escape(fact)}</li>" for fact in _facts(result))
     skill = skill_sentence(result)
     return (
         f'<p class="brand">Poseterior diagnosis</p><h1 class="verdict-of {known.css}">'
         f'{escape(known.title)}{escape(_by_how_much(result))}</h1><ul class="facts">{facts}</ul>'
-        + (f'<ul class="found">{said}</ul>' if said else "")
-        + _advice(result, known)
+        + _list("found", _sentences(result, known))
+        + _advice(known)
         + (f'<p class="skill">{escape(skill)}</p>' if skill else "")
+        + _list("caveats", [f"Assumed: {note}." for note in part(result, "notes").values()])
     )
+
+
+def _list(css: str, said: Sequence[str]) -> str:
+    items = "".join(f"<li>{escape(words)}</li>" for words in said)
+    return f'<ul class="{css}">{items}</ul>' if items else ""
+
+
+def _sentences(result: Mapping[str, Any], known: _Verdict) -> list[str]:
+    """The result's own words, less a first sentence that says what the headline says."""
+    said = [str(words) for words in result.get("words") or ()]
+    headline = known.title.partition(":")[0]
+    return said[1:] if said and said[0].partition(":")[0] == headline else said
 
 
 def _verdict(result: Mapping[str, Any]) -> _Verdict:
@@ -105,34 +118,13 @@ def _by_how_much(result: Mapping[str, Any]) -> str:
     return f" (multiply it by {rounded(factor, 2)})"
 
 
-def _advice(result: Mapping[str, Any], known: _Verdict) -> str:
-    words = known.advice
-    if result.get("verdict") == "undecided":
-        words = f"{words} {_needed(result)}".strip()
+def _advice(known: _Verdict) -> str:
     lines = [_FIT.format(method) for method in known.methods]
     commands = f"<pre><code>{escape(chr(10).join([*lines, _APPLY]))}</code></pre>" if lines else ""
     either = "<p>One of the first two lines, then the last.</p>" if len(lines) > 1 else ""
-    return f'<div class="advice"><h2>What to do</h2><p>{escape(words)}</p>{commands}{either}</div>'
-
-
-def _needed(result: Mapping[str, Any]) -> str:
-    """How many more independent clips make the factor's interval as narrow as the tolerance."""
-    groups, tolerance = part(result, "groups"), finite(result.get("tolerance"))
-    ends, effective = span(part(result, "factors", "common")), finite(groups.get("effective"))
-    if not ends or ends[0] <= 0 or not effective or not tolerance:
-        return "Score more poses, of more clips."
-    reach = math.log(ends[1] / ends[0]) / 2
-    needed = effective * (reach / math.log1p(tolerance)) ** 2
-    if needed <= effective:
-        return (
-            "The common factor itself is known well enough; it is single joints or the whole pose "
-            "that need more clips."
-        )
-    poses = (finite(result.get("poses")) or 0) / effective * needed
     return (
-        f"The common factor is known to {math.expm1(reach):.0%}. To know it to {tolerance:.0%} "
-        f"takes about {math.ceil(needed):,} independent {_group_name(result)}s (now "
-        f"{rounded(effective, 0)}), or about {poses:,.0f} poses like these."
+        f'<div class="advice"><h2>What to do</h2><p>{escape(known.advice)}</p>'
+        f"{commands}{either}</div>"
     )
 
 
