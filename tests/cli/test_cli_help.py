@@ -19,6 +19,7 @@ FLAGS = {
     },
     "score": {"--target", "--json", "--report", "--hypotheses"},
     "angles": {"--out", "--widest"},
+    "probability": {"--event", "--out", "--down", "--frame"},
     "train": {"--data", "--root", "--out", "--steps", "--preset", "--seed", "--resume"},
     "evaluate": {
         "--data", "--root", "--split", "--json", "--report", "--observations", "--limb-scale",
