@@ -16,12 +16,12 @@ from typing import Any
 
 import poseterior
 from poseterior.batch.score import evaluate
+from poseterior.batch.temperature import choose_temperature
 from poseterior.data.cmu import load_cmu, load_observations
 from poseterior.data.keypoint_source import KeypointSource
 from poseterior.data.observations import open_observations
 from poseterior.data.observed_anew import observed_anew
 from poseterior.lifters import LIFTERS
-from poseterior.studies.temperature import choose_temperature
 from poseterior.training.checkpoint import load_lifter, read_tensors, save_model
 
 SHIPPED = Path(poseterior.__file__).parent / "weights" / "coupling_flow"

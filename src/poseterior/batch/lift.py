@@ -25,7 +25,7 @@ from poseterior.data.predictions import write_predictions
 from poseterior.errors import InputError, require
 from poseterior.posterior import Lifter
 
-__all__ = ["Lifted", "lift"]
+__all__ = ["Lifted", "lift", "prediction_arrays", "require_some"]
 
 Progress = Callable[[int, int], None]
 
@@ -81,7 +81,7 @@ def lift(
         made = lift_provenance(source, lifter, hypotheses, seed, device)
         writer.put(provenance=json.dumps(made, sort_keys=True))
         for rows in lifted_blocks(source, lifter, sampling, chunk):
-            writer.write(rows.start, **_arrays(rows))
+            writer.write(rows.start, **prediction_arrays(rows))
             lifted += int(rows.valid.sum())
             if progress is not None:
                 progress(rows.start + len(rows), source.rows)
@@ -99,7 +99,8 @@ def require_some(lifted: int, source: KeypointSource) -> None:
         )  # fmt: skip
 
 
-def _arrays(rows: PredictionRows) -> dict[str, np.ndarray]:
+def prediction_arrays(rows: PredictionRows) -> dict[str, np.ndarray]:
+    """What of rows goes into a predictions file, as `PredictionsWriter.write` takes it."""
     numbers = {f.name: getattr(rows, f.name) for f in fields(rows)}
     del numbers["start"], numbers["labels"]
     return {k: v.numpy() for k, v in numbers.items() if v is not None} | rows.labels

@@ -17,6 +17,7 @@ from poseterior.batch.observed import conversion_note
 from poseterior.data.keypoint_source import KeypointSource
 from poseterior.data.predictions import Predictions
 from poseterior.posterior import Lifter
+from poseterior.recalibration.posterior import RecalibratedLifter
 
 __all__ = ["lift_provenance", "made_by", "score_provenance", "versions", "weights_fingerprint"]
 
@@ -44,7 +45,11 @@ def lift_provenance(
     source: KeypointSource, lifter: Lifter, hypotheses: int, seed: int, device: torch.device
 ) -> dict[str, Any]:
     """What makes the hypotheses of a lift. No times: equal work gives equal files."""
+    repaired = {}
+    if isinstance(lifter, RecalibratedLifter):
+        lifter, repaired = lifter.base, {"recalibration": lifter.made_by}
     return {
+        **repaired,
         "made_by": "poseterior lift",
         "lifter": getattr(lifter, "name", type(lifter).__name__),
         "config": _config(getattr(lifter, "config", None)),

@@ -14,6 +14,7 @@ from poseterior.cli.info import Info
 from poseterior.cli.lift import Lift
 from poseterior.cli.outcome import run_to_exit_code
 from poseterior.cli.probability import Probability
+from poseterior.cli.recalibrate import Recalibrate
 from poseterior.cli.score import Score
 from poseterior.cli.study import StudyCommand
 from poseterior.cli.train import Train
@@ -27,6 +28,7 @@ COMMANDS: dict[str, Any] = {
     "diagnose": Diagnose,
     "angles": Angles,
     "probability": Probability,
+    "recalibrate": Recalibrate,
     "train": Train,
     "evaluate": Evaluate,
     "study": StudyCommand,

@@ -16,6 +16,7 @@ from poseterior.cli.options import (
     Name,
     Plots,
     Protocol,
+    Recalibration,
     Report,
     Root,
     SeenPath,
@@ -53,6 +54,7 @@ class Evaluate:
     """Poses to draw for each observation."""
     seed: Count = 0
     """Seed of all draws."""
+    recalibration: Recalibration = None
     json: Json = None
     report: Report = None
     plots: Plots = None
@@ -65,12 +67,13 @@ class Evaluate:
         from poseterior.batch.score import evaluate
         from poseterior.cli.console import bar, show_notes, show_result
         from poseterior.cli.groups import show_groups
+        from poseterior.cli.lifters import opened_lifter
         from poseterior.cli.reporting import check_outputs, write_outputs
-        from poseterior.training.shipped import open_lifter
 
-        inputs = (self.observations,)
+        inputs = (self.observations, self.recalibration)
         check_outputs(self.json, self.report, folder=self.plots, inputs=inputs)
-        lifter, source = open_lifter(self.lifter), self._source()
+        lifter = opened_lifter(self.lifter, self.recalibration, self.hypotheses)
+        source = self._source()
         examples = ExampleRows(source.rows)
         with bar("evaluating") as advance:
             result = evaluate(

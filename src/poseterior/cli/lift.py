@@ -14,6 +14,7 @@ from poseterior.cli.options import (
     LifterName,
     Name,
     Px,
+    Recalibration,
     Size,
     check_draws,
 )
@@ -57,6 +58,7 @@ class Lift:
         str | None, tyro.conf.arg(metavar="largest|all|ID", help_behavior_hint="")
     ] = None
     """Whom to lift in each frame; the largest if not given, and every row of our .npz."""
+    recalibration: Recalibration = None
     bfloat16: bool = False
     """Multiply matrices in bfloat16: faster where the processor has it, about 2 mm off."""
 
@@ -69,11 +71,12 @@ class Lift:
         from poseterior.batch.lift import lift
         from poseterior.batch.observed import conversion_note
         from poseterior.cli.console import bar, show_notes
+        from poseterior.cli.lifters import opened_lifter
         from poseterior.cli.reporting import check_outputs
-        from poseterior.training.shipped import open_lifter
 
-        check_outputs(self.out, inputs=(self.input, self.map))
-        source, lifter = self._source(), open_lifter(self.lifter)
+        check_outputs(self.out, inputs=(self.input, self.map, self.recalibration))
+        lifter = opened_lifter(self.lifter, self.recalibration, self.hypotheses)
+        source = self._source()
         precision = torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16)
         with bar("lifting") as advance, precision:
             done = lift(source, lifter, self.out, self.hypotheses, self.seed, progress=advance)

@@ -22,6 +22,7 @@ __all__ = [
     "Plots",
     "Protocol",
     "Px",
+    "Recalibration",
     "Report",
     "Root",
     "SeenPath",
@@ -64,6 +65,9 @@ Detections = Annotated[
 ]
 Json = Annotated[Path | None, _shown("PATH", "Write every number to this JSON file.")]
 Report = Annotated[Path | None, _shown("PATH", "Write one self-contained HTML page.")]
+Recalibration = Annotated[
+    Path | None, _shown("R.json", "Repair the posteriors by what `recalibrate` has fitted.")
+]
 Plots = Annotated[Path | None, _shown("DIR", "Write PNG plots into this folder.")]
 
 
