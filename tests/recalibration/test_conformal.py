@@ -500,6 +500,7 @@ def test_poses_of_another_skeleton_or_number_of_hypotheses() -> None:
         {"bounds": None},
         {"poses": 0},
         {"clips": "many"},
+        {"factor": 2.0},
     ],
 )
 def test_parameters_that_are_not_a_fit(change: dict[str, Any]) -> None:

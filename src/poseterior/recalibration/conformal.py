@@ -93,24 +93,29 @@ class Conformal(Recalibration):
 
         return about_mean(rows, self.skeleton, filled)
 
-    def regions(self, rows: PredictionRows, level: float = _LEVEL) -> PoseRegions:
+    def regions(
+        self, rows: PredictionRows, level: float = _LEVEL, source: object = "conformal"
+    ) -> PoseRegions:
         """Regions at a level (or the next of the fitted levels above it) of unrepaired rows.
 
         What is not valid has radius 0.
 
         Raises:
             InputError: a level that the held-out poses are too few for, constant hypotheses,
-                another skeleton or number of hypotheses.
+                another skeleton or number of hypotheses; it names `source`.
         """
-        self.check(*rows.hypotheses.shape[2:0:-1])
-        bounds = self._bounds_at(level, rows)
-        return PoseRegions.of(*centre_and_spread(rows, self.skeleton), bounds, self.skeleton)
+        self.check(rows.hypotheses.shape[2], rows.hypotheses.shape[1], source)
+        bounds = self._bounds_at(level, rows, source)
+        centre, spread = centre_and_spread(rows, self.skeleton, source)
+        return PoseRegions.of(centre, spread, bounds, self.skeleton)
 
-    def _bounds_at(self, level: float, rows: PredictionRows) -> Tensor:
+    def _bounds_at(
+        self, level: float, rows: PredictionRows, source: object = "conformal"
+    ) -> Tensor:
         """Bounds (S,) at a level, finite for the joints that rows have."""
         joints = valid_free(rows, self.skeleton).any(0)
         needed = torch.cat([joints, joints.any().expand(len(self.bounds.kinds) - len(joints))])
-        return self.bounds.at(level, needed)
+        return self.bounds.at(level, needed, source)
 
     def parameters(self) -> dict[str, Any]:
         return self.bounds.parameters()

@@ -21,6 +21,7 @@ from poseterior.errors import InputError, known, require
 from poseterior.metrics.bootstrap import ClipGroups
 from poseterior.recalibration.conformal_levels import check_level, fewest
 from poseterior.recalibration.conformal_rules import RULES
+from poseterior.recalibration.parameters import only
 
 __all__ = ["DEFAULT_RULE", "LEVELS", "Bounds", "ScoreHistograms"]
 
@@ -145,11 +146,12 @@ class Bounds:
         cls, parameters: Mapping[str, Any], kinds: Sequence[str], source: object
     ) -> Self:
         """The inverse of `parameters`; `InputError` for other kinds or anything but bounds."""
-        rule = known(f"{source}: rule", str(parameters.get("rule")), RULES)
-        levels = _ascending(parameters.get("levels"), source, "levels")
+        only(parameters, ("rule", "poses", "clips", "levels", "bounds"), source)
+        rule = known(f"{source}: rule", str(parameters["rule"]), RULES)
+        levels = _ascending(parameters["levels"], source, "levels")
         inside = bool(levels) and levels[0] > 0 and levels[-1] < 1
         require(inside, source, "levels", expected="above 0, below 1", found=levels)
-        bounds = parameters.get("bounds")
+        bounds = parameters["bounds"]
         bounds = bounds if isinstance(bounds, Mapping) else {}
         names = list(bounds)
         require(names == list(kinds), source, "bounds", expected=f"{list(kinds)}", found=names)
@@ -159,7 +161,7 @@ class Bounds:
             lengths == {len(levels)}, source, "bounds",
             expected=f"{len(levels)} of each, one a level", found=sorted(lengths),
         )  # fmt: skip
-        poses, clips = (_count(parameters.get(name), source, name) for name in ("poses", "clips"))
+        poses, clips = (_count(parameters[name], source, name) for name in ("poses", "clips"))
         values = torch.tensor(rows, dtype=torch.float64)
         return cls(rule, tuple(kinds), tuple(levels), values, poses, clips)
 
@@ -169,7 +171,7 @@ def _ascending(values: Any, source: object, field: str) -> list[float]:
     found = values if isinstance(values, list) else [values]
     numbers = [math.inf if value is None else value for value in found]
     good = isinstance(values, list) and all(
-        isinstance(value, int | float) and value >= 0 for value in numbers
+        type(value) in (int, float) and value >= 0 for value in numbers
     )
     good = good and all(a <= b for a, b in itertools.pairwise(numbers))
     require(good, source, field, expected="a list of ascending numbers >= 0", found=values)
@@ -177,6 +179,6 @@ def _ascending(values: Any, source: object, field: str) -> list[float]:
 
 
 def _count(value: Any, source: object, field: str) -> int:
-    good = isinstance(value, int) and value > 0
+    good = type(value) is int and value > 0
     require(good, source, field, expected="a whole number above 0", found=value)
     return int(value)
