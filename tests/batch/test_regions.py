@@ -86,10 +86,9 @@ def test_without_targets_nothing_is_said_of_coverage(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     path = predictions(tmp_path / "new", target=None)
     seen: list[tuple[int, int]] = []
+    out = tmp_path / "r.csv"
     with open_predictions(path) as opened:
-        shares = write_regions(
-            opened, fitted, tmp_path / "r.csv", progress=lambda *x: seen.append(x)
-        )
+        shares = write_regions(opened, fitted, out, progress=lambda *x: seen.append(x))
     assert shares == {}
     assert {line["covered"] for line in table(out)} == {""}
     assert seen[-1] == (ROWS, ROWS)
