@@ -28,9 +28,11 @@ __all__ = ["SpreadSkill"]
 
 # From 1 mm to 4.1 m, four to an octave.
 _BINS = LogBins(0.001, 4.096, 48)
-# What is summed in each bin, and for the correlation.
+# What is summed in each bin.
 _COUNT, _VARIANCE, _ERROR, _NOISE = range(4)
+# Whose spread, and in which columns of a `PoseSpread`.
 _LEVELS = ("pose", "joint")
+_COLUMNS = (slice(-1, None), slice(None, -1))
 
 
 class SpreadSkill:
@@ -80,14 +82,13 @@ class SpreadSkill:
         free, truth = hypotheses_last(hypotheses, self._free), target[:, self._free]
         valid = None if valid_joints is None else valid_joints[:, self._free]
         spread = pose_spread(free, truth, weights=weights, valid_joints=valid)
-        for level, columns in enumerate((slice(-1, None), slice(None, -1))):
-            groups, variance, error, noise, own = _points(spread, columns, group)
-            self._add_bins(level, groups, variance, own, noise)
-            self._moments.add(groups, _one_level(_products(variance, error), level))
         fake = None
         if normalised(weights) is None:
             fake = left_out(free, spread, self._generator, valid)
-        for level, columns in enumerate((slice(-1, None), slice(None, -1))):
+        for level, columns in enumerate(_COLUMNS):
+            groups, variance, error, noise, own = _points(spread, columns, group)
+            self._add_bins(level, groups, variance, own, noise)
+            self._moments.add(groups, _one_level(_products(variance, error), level))
             if fake is not None:
                 _, variance, error, *_ = _points(fake, columns, group)
                 self._perfect[level] += _products(variance, error).sum(0)
