@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from poseterior.credible import fewest_hypotheses
 from poseterior.errors import require
 from poseterior.geometry.skeleton import Skeleton
 from poseterior.metrics import rank_tables
@@ -35,8 +36,7 @@ from poseterior.metrics.weighted import hypotheses_last
 
 __all__ = ["LEAST_HYPOTHESES", "Diagnosis"]
 
-# A central 90 % interval of fewer hypotheses reaches beyond the outermost of them.
-LEAST_HYPOTHESES = 19
+LEAST_HYPOTHESES = fewest_hypotheses(0.9)
 # Tests kept of a family: all that are significant, and the strongest.
 _STRONGEST = 3
 

@@ -37,7 +37,7 @@ def simultaneous_band(
 
     >>> low, high = simultaneous_band(1500, 20)
     >>> round(low, 3), round(high, 3)
-    (0.034, 0.067)
+    (0.034, 0.068)
     """
     size = max(int(poses), 1)
     generator = torch.Generator().manual_seed(seed)
