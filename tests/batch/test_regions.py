@@ -54,7 +54,7 @@ def test_table_holds_each_region_and_whether_it_covers(tmp_path: Path) -> None:
     path = predictions(tmp_path, valid_joints=joints)
     shares = written(path, tmp_path / "r.csv", 0.8)
     lines = table(tmp_path / "r.csv")
-    arrays = np.load(path)
+    arrays = dict(np.load(path))
     assert tuple(lines[0]) == COLUMNS
     assert {line["row"] for line in lines} == {str(n) for n in range(ROWS) if n != 3}
     inside: dict[str, list[bool]] = {"joint": [], "all_joints": [], "vector": []}

@@ -37,6 +37,10 @@ class Recalibrate:
     """An .npz with the target to fit on, where the predictions have none."""
     rule: Name = None
     """Of conformal: held_out_frames, held_out_clips, clips or frames."""
+    regions: SeenPath = None
+    """With --apply of conformal: also write a CSV table of the regions of each pose."""
+    level: Annotated[float, tyro.conf.arg(metavar="SHARE")] = 0.9
+    """How often these regions are to hold the target."""
     data: Data = "cmu"
     """Of latent_temperature: the data set."""
     root: Root = None
@@ -51,7 +55,11 @@ class Recalibrate:
         given = [name for name in ("method", "apply") if getattr(self, name) is not None]
         expected, found = "one of --method and --apply", " and ".join(given) or "neither"
         require(len(given) == 1, "recalibrate", "", expected=expected, found=found)
-        check_outputs(self.out, inputs=(Path(self.predictions), self.target, self.apply))
+        fits = self.regions is None or self.apply is not None
+        require(fits, "--regions", "", expected="--apply beside it", found="--method")
+        check_outputs(
+            self.out, self.regions, inputs=(Path(self.predictions), self.target, self.apply)
+        )
         if self.method is not None:
             self._fit(self.method)
         else:
@@ -90,6 +98,7 @@ class Recalibrate:
         from poseterior.recalibration.file import load_recalibration
 
         fitted = load_recalibration(path)
+        self._write_regions(fitted, path)
         with open_predictions(self.predictions) as opened, bar("repairing") as advance:
             done = repair_file(opened, fitted, self.out, advance)
         _warn(done, path)
@@ -97,6 +106,23 @@ class Recalibrate:
             f"{done.path}: {done.poses - done.invalid} poses repaired by "
             f"{fitted.recalibration.method}; {done.invalid} are not valid and stay as they were"
         )
+
+    def _write_regions(self, fitted: Fitted, path: Path) -> None:
+        if self.regions is None:
+            return
+        from poseterior.batch.regions import write_regions
+        from poseterior.cli.console import bar
+        from poseterior.data.predictions import open_predictions
+        from poseterior.errors import InputError
+        from poseterior.recalibration.conformal import Conformal
+
+        of = fitted.recalibration
+        if not isinstance(of, Conformal):
+            raise InputError(path, "method", expected="conformal for --regions", found=of.method)
+        with open_predictions(self.predictions) as opened, bar("regions") as advance:
+            shares = write_regions(opened, of, self.regions, self.level, advance)
+        covered = ", ".join(f"{name} {share:.3f}" for name, share in shares.items())
+        print(f"{self.regions}: regions at {self.level:g}; targets covered: {covered or 'unknown'}")
 
 
 def _show_temperature(temperature: float, error: float) -> None:

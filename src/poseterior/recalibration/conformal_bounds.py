@@ -127,9 +127,9 @@ class Bounds:
     def _too_few(self, level: float, kind: str, source: object) -> InputError:
         unit, count = ("poses", self.poses) if self.rule == "frames" else ("clips", self.clips)
         expected = f"{fewest(level)} or more held-out {unit} with {kind} for level {level:g}"
-        found = f"{count} of all {unit}"
+        found = str(count)
         if count >= fewest(level):
-            found += f", {kind} valid in too few or farther than {_MOST:g} spreads"
+            found += f", {kind} valid in too few or targets beyond {_MOST:g} spreads"
         return InputError(source, "level", expected=f"{expected} (rule {self.rule})", found=found)
 
     def parameters(self) -> dict[str, Any]:
