@@ -10,7 +10,6 @@ from typing import Any
 from poseterior.geometry.skeleton import SKELETONS, Skeleton
 from poseterior.report.diagnosis_read import factor_text, joint_words, part, rounded, span
 from poseterior.report.numbers import finite
-from poseterior.report.study_labels import place
 from poseterior.report.svg import Plot, drawing, text
 
 __all__ = ["body_figure", "factor_color", "front_layout"]
@@ -27,7 +26,7 @@ _LEFT = {
     "hand": (0.61, 0.78), "eye": (0.07, 1.68), "ear": (0.15, 1.63),
 }  # fmt: skip
 _ORANGE, _NEUTRAL, _BLUE = (213, 94, 0), (184, 193, 203), (0, 114, 178)
-_NAMED = 6  # joints whose factor is written beside them
+_NAMED = 6  # joints whose factor is written beside them, at most
 
 
 def front_layout(skeleton: Skeleton) -> list[tuple[float, float]] | None:
@@ -102,15 +101,24 @@ def _joint(joint: str, point: tuple[float, float], entry: Mapping[str, Any]) -> 
 def _labels(
     skeleton: Skeleton, points: Sequence[tuple[float, float]], factors: Mapping[str, float]
 ) -> list[str]:
-    """The factors farthest from 1, where there is room."""
-    worst = sorted(factors, key=lambda joint: -abs(math.log(factors[joint])))[:_NAMED]
-    said = {skeleton.index(j): f"× {rounded(factors[j], 2)}" for j in worst if j in skeleton.joints}
-    sizes = [(8.0 * len(said.get(n, "")), 16.0) for n in range(len(points))]
-    boxes = place(points, sizes, (0, 0, 480, 430))
-    return [
-        text((boxes[n][0] + boxes[n][2]) / 2, boxes[n][3] - 3.5, words, "value", "middle")
-        for n, words in said.items()
-    ]
+    """The factors farthest from 1 beside their joints, outwards, where there is room."""
+    worst = sorted(factors, key=lambda joint: -abs(math.log(factors[joint])))
+    middle = points[skeleton.root][0]
+    marks: list[str] = []
+    taken = [(x - 10, x + 10, y) for x, y in points]
+    for joint in worst:
+        if joint not in skeleton.joints or len(marks) == _NAMED:
+            continue
+        x, y = points[skeleton.index(joint)]
+        said = f"× {rounded(factors[joint], 2)}"
+        side = -1 if x < middle else 1
+        low, high = sorted((x + 14 * side, x + (14 + 8 * len(said)) * side))
+        if all(high < left or low > right or abs(y - at) > 16 for left, right, at in taken):
+            taken.append((low, high, y))
+            marks.append(
+                text(x + 14 * side, y + 4.5, said, "value", "end" if side < 0 else "start")
+            )
+    return marks
 
 
 def _scale(top: float) -> list[str]:

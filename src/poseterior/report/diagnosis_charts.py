@@ -214,8 +214,8 @@ def risk_chart(risk: Mapping[str, Any]) -> str:
     if oracle:
         marks.append(plot.band(share, oracle, own, "lost"))
         marks.append(plot.line(share, oracle, "oracle"))
-        x, y = plot.x(share[len(share) // 2]) + 8, plot.y(oracle[len(share) // 2]) + 18
-        marks.append(text(x, y, "by the error itself (oracle)", "aside"))
+        y = plot.y(oracle[int(0.6 * len(share))]) + 20
+        marks.append(text(plot.x(1), y, "by the error itself (oracle)", "aside", "end"))
     if random is not None:
         marks.append(plot.line([share[0], 1], [random, random], "ideal"))
         marks.append(text(plot.x(0.02), plot.y(random) - 7, "in random order", "aside"))

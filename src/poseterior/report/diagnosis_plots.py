@@ -23,10 +23,12 @@ __all__ = ["write_diagnosis_plots"]
 _BLUE, _ORANGE, _GREEN, _PALE = "#0072b2", "#d55e00", "#009e73", "#9fb7c8"
 _GREY, _BAND = "#8a95a3", "#c7ced6"
 _AXIS_COLORS = {"x": "#0072b2", "y": "#009e73", "z": "#a0527d"}
+_TALLEST = 3.2  # height of a rank histogram over the expected share
 _CURVES = {
     "radius": "Distance from the centre", "tarp": "Any direction (TARP)",
     "density": "Highest-density regions", "together_x": "Together along x",
-    "together_y": "Together along y", "together_z": "Together along z", "bones": "Neighbours",
+    "together_y": "Together along y", "together_z": "Together along z",
+    "bones": "Neighbouring joints",
 }  # fmt: skip
 
 
@@ -67,27 +69,32 @@ def _ranks(result: Mapping[str, Any]) -> Figure | None:
     rows = {joint: row for joint, row in rows.items() if any(row)}
     if not rows:
         return None
-    figure, grid = panels(len(rows), 3, 9, 0.72 * len(rows) + 0.6, sharex=True, sharey=True)
-    for line, (joint, row) in zip(grid, rows.items(), strict=True):
-        for axes, found in zip(line, row, strict=True):
-            if found:
-                _rank_bars(axes, found)
-        line[0].set_ylabel(joint, rotation=0, ha="right", va="center")
-    for axes, (axis, words) in zip(grid[0], AXES.items(), strict=True):
-        axes.set_title(f"{axis}, {words}", loc="left", fontsize=11, fontweight="bold")
-    grid[-1, 1].set_xlabel("Rank of the target among the hypotheses, % (grey: by chance)")
+    figure, (line,) = panels(1, 3, 9, 0.55 * len(rows) + 1)
+    for k, (axes, (axis, words)) in enumerate(zip(line, AXES.items(), strict=True)):
+        for n, row in enumerate(reversed(rows.values())):
+            if row[k]:
+                _rank_bars(axes, row[k], n)
+        axes.set_yticks([], [])
+        axes.set(xlim=(0, 100), ylim=(0, len(rows)), xticks=[0, 50, 100])
+        clean(axes, f"{axis}, {words}", "Rank of the target, %", "")
+        axes.spines["left"].set_visible(False)
+    line[0].set_yticks(np.arange(len(rows)) + 0.3, list(rows)[::-1])
+    line[0].tick_params(axis="y", length=0)
     return figure
 
 
-def _rank_bars(axes: Axes, found: RankHistogram) -> None:
-    count = len(found.shares)
+def _rank_bars(axes: Axes, found: RankHistogram, row: int) -> None:
+    """Bars that stand on `row`, cut where they would reach the next, and the band behind."""
+    count, top = len(found.shares), _TALLEST * max(found.expected)
     colors = [_ORANGE if beyond else _PALE for beyond in found.outside()]
-    axes.bar(np.arange(count) / count * 100, found.shares, 88 / count, align="edge", color=colors)
+    heights = 0.88 * np.minimum(np.array(found.shares) / top, 1)
+    left = 100 * np.arange(count) / count
+    axes.bar(left, heights, 88 / count, bottom=row, align="edge", color=colors)
+    low, high = (row + 0.88 * np.array([*side, side[-1]]) / top for side in (found.low, found.high))
     edges = np.linspace(0, 100, count + 1)
-    low, high = (np.append(side, side[-1]) for side in (found.low, found.high))
-    axes.fill_between(edges, low, high, step="post", color=_BAND, alpha=0.6, linewidth=0)
-    axes.set(xlim=(0, 100), xticks=[0, 50, 100], yticks=[])
-    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.fill_between(edges, low, np.minimum(high, row + 0.88), step="post", color=_BAND,
+                      alpha=0.6, linewidth=0)  # fmt: skip
+    axes.axhline(row, color=_GREY, linewidth=0.8)
 
 
 def _factors(result: Mapping[str, Any]) -> Figure | None:
