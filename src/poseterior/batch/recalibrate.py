@@ -12,7 +12,7 @@ from typing import Any
 
 from poseterior.batch.lift import prediction_arrays
 from poseterior.batch.provenance import made_by, versions
-from poseterior.batch.temperature import fit_temperature, untempered_fingerprint
+from poseterior.batch.temperature import POSES, fit_temperature, untempered_fingerprint
 from poseterior.data.keypoint_source import KeypointSource
 from poseterior.data.npz_writer import check_writable
 from poseterior.data.prediction_fields import PredictionRows
@@ -88,7 +88,8 @@ def fit_lifter(
 ) -> Fitted:
     """Choose the latent temperature of a flow on observations with a target."""
     recalibration = fit_temperature(lifter, source, tried)
-    about = {"observations": source.fingerprint(), "source": source.name, "poses": source.rows}
+    poses = min(POSES, source.rows)
+    about = {"observations": source.fingerprint(), "source": source.name, "poses": poses}
     return Fitted(recalibration, about)
 
 

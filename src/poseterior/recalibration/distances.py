@@ -86,53 +86,55 @@ def collect(held_out: HeldOut, least: int, per_axis: bool = False) -> Distances:
 
 
 class _Kept:
-    """The reduced poses so far, in a list of chunks."""
+    """The reduced poses so far: chunks of (number, log ratios, counts, features, 1 / n)."""
 
     def __init__(self) -> None:
-        self._number: list[Tensor] = []
-        self._parts: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._chunks: list[tuple[Tensor, ...]] = []
         self._clips: list[str] = []
 
     def __len__(self) -> int:
         return len(self._clips)
 
     def add(self, number: Tensor, rows: PredictionRows, data: HeldOut, per_axis: bool) -> None:
+        """Reduce valid rows, whose place among all valid rows is `number` (m,)."""
         if not len(rows):
             return
-        free = list(data.skeleton.free)
         if rows.target is None:
             raise InputError(data.path, "target", expected="targets to fit on", found="none")
         require_spread(rows, data.skeleton, data.path)
+        free = list(data.skeleton.free)
         counts = torch.ones(len(rows), len(free), dtype=torch.bool)
         if rows.valid_joints is not None:
             counts = rows.valid_joints[:, free]
         ratio = log_ratios(rows, data.skeleton, per_axis)
-        self._number.append(number)
-        self._parts.append((ratio, counts, features(rows, data.skeleton)))
+        self._chunks.append((number, ratio, counts, features(rows, data.skeleton), _alone(rows)))
         clips = rows.labels.get("clip")
         self._clips += [""] * len(rows) if clips is None else [f"clip {c}" for c in clips.tolist()]
 
+    def _joined(self) -> tuple[Tensor, ...]:
+        return tuple(torch.cat(parts) for parts in zip(*self._chunks, strict=True))
+
     def thin(self, stride: int) -> None:
-        number = torch.cat(self._number)
+        """Keep those whose number is a multiple of `stride`."""
+        number, *others = self._joined()
         index = (number % stride == 0).nonzero()[:, 0]
-        parts = zip(*self._parts, strict=True)
-        ratio, counts, told = (torch.cat(part)[index] for part in parts)
-        self._number, self._parts = [number[index]], [(ratio, counts, told)]
+        self._chunks = [(number[index], *(part[index] for part in others))]
         self._clips = [self._clips[i] for i in index.tolist()]
 
     def distances(self, data: HeldOut, least: int, per_axis: bool) -> Distances:
-        poses = len(self)
+        """All that were kept; `InputError` where they are too few."""
         require(
-            poses >= least, data.path, "target", found=poses, expected=f"at least {least} poses"
-        )
-        ratio, counts, told = (torch.cat(part) for part in zip(*self._parts, strict=True))
+            len(self) >= least, data.path, "target", found=len(self),
+            expected=f"at least {least} poses",
+        )  # fmt: skip
+        _, ratio, counts, told, alone = self._joined()
         _require_poses(counts, data.skeleton, least, data.path)
         weight = _clip_weights(self._clips)[:, None] * counts
         if per_axis:
             weight = weight.repeat_interleave(3, dim=1)
-        count = data.hypotheses
-        # Of H draws and one more of the same, the last is below the q-quantile so often.
-        level = (LEVELS * (count - 1) + 1) / (count + 1)
+        # Of n draws and one more of the same, the last is below the q-quantile so often.
+        effective = 1 / alone.mean()
+        level = (LEVELS * (effective - 1) + 1) / (effective + 1)
         return Distances(ratio.double(), level, weight, told)
 
 
@@ -152,10 +154,17 @@ def log_ratios(rows: PredictionRows, skeleton: Skeleton, per_axis: bool) -> Tens
     else:
         own, target = offset.norm(dim=-1), error.norm(dim=-1)
     quantiles = _quantiles(own.transpose(1, 2), weights)
-    count = rows.hypotheses.shape[1]
-    alone = target.new_tensor([1 / count]) if weights is None else weights.square().sum(-1)
+    alone = _alone(rows)
     fair = target * ((1 - alone) / (1 + alone)).sqrt()[:, None]
     return (fair.clamp(min=_LEAST_M)[..., None] / quantiles).log().float()
+
+
+def _alone(rows: PredictionRows) -> Tensor:
+    """(m,): sum of squared weights, 1 / n of n equal ones: what n a pose has in effect."""
+    weights = normalised(rows.weights)
+    if weights is None:
+        return torch.full((len(rows),), 1 / rows.hypotheses.shape[1], dtype=torch.float64)
+    return weights.square().sum(-1)
 
 
 def _quantiles(distances: Tensor, weights: Tensor | None) -> Tensor:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from poseterior.data.prediction_fields import PredictionRows
+from poseterior.errors import InputError
 from poseterior.metrics.coverage import Coverage, CoverageResult
-from poseterior.recalibration.recalibration import HeldOut, Recalibration
+from poseterior.recalibration.recalibration import HeldOut, Recalibration, rows_at
 
-__all__ = ["Scores", "effect", "scores_of"]
+__all__ = ["Scores", "effect", "scores_of", "update_coverage"]
 
 Scores = Mapping[str, float | None]
 
@@ -21,17 +23,20 @@ def effect(recalibration: Recalibration, held_out: HeldOut) -> dict[str, Scores]
     """
     before, after = (Coverage(held_out.skeleton) for _ in range(2))
     for rows in held_out.chunks():
-        for coverage, some in ((before, rows), (after, recalibration.apply(rows, held_out.path))):
-            index = some.valid.nonzero()[:, 0]
-            if not len(index) or some.target is None:
-                continue
-            joints, weights = some.valid_joints, some.weights
-            coverage.update(
-                some.hypotheses[index], some.target[index],
-                weights=None if weights is None else weights[index],
-                valid_joints=None if joints is None else joints[index],
-            )  # fmt: skip
+        update_coverage(before, rows, held_out.path)
+        update_coverage(after, recalibration.apply(rows, held_out.path), held_out.path)
     return {"before": scores_of(before.compute()), "after": scores_of(after.compute())}
+
+
+def update_coverage(coverage: Coverage, rows: PredictionRows, source: object) -> None:
+    """Count the valid rows of a chunk; `InputError` naming `source` without a target."""
+    some = rows_at(rows, rows.valid.nonzero()[:, 0])
+    if some.target is None:
+        raise InputError(source, "target", expected="targets to score", found="none")
+    if len(some):
+        coverage.update(
+            some.hypotheses, some.target, weights=some.weights, valid_joints=some.valid_joints
+        )
 
 
 def scores_of(found: CoverageResult) -> Scores:

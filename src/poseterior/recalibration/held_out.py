@@ -15,7 +15,7 @@ from poseterior.geometry.skeleton import Skeleton
 
 __all__ = ["HeldOutArrays"]
 
-_ROWS = 64
+_ROWS = 64  # of a chunk if not said otherwise
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +28,12 @@ class HeldOutArrays:
         target: (M, J, 3).
         weights: (M, H), summing to one over H.
         clip: (M,) labels; rows of a clip are not independent.
-        observed_covariance: (M, J, 2, 2) px², what the adaptive method reads.
+        valid_joints: (M, J) bool, joints whose target counts.
+        observed_keypoints: (M, J, 2) px; with the next two what the adaptive method reads.
+        observed_covariance: (M, J, 2, 2) px².
         observed_valid: (M, J) bool.
-        observed_intrinsics: (M, 3, 3).
         path: what errors call it.
+        rows: of a chunk; changes nothing that is fitted.
     """
 
     skeleton: Skeleton
@@ -39,10 +41,12 @@ class HeldOutArrays:
     target: Tensor
     weights: Tensor | None = None
     clip: np.ndarray | None = None
+    valid_joints: Tensor | None = None
+    observed_keypoints: Tensor | None = None
     observed_covariance: Tensor | None = None
     observed_valid: Tensor | None = None
-    observed_intrinsics: Tensor | None = None
     path: object = "held-out arrays"
+    rows: int = _ROWS
 
     def __post_init__(self) -> None:
         poses, joints = len(self.samples), len(self.skeleton)
@@ -63,10 +67,11 @@ class HeldOutArrays:
     def chunks(self) -> Iterator[PredictionRows]:
         """All rows, a few at a time."""
         names = (
-            "target", "weights", "observed_covariance", "observed_valid", "observed_intrinsics",
+            "target", "weights", "valid_joints", "observed_keypoints", "observed_covariance",
+            "observed_valid",
         )  # fmt: skip
-        for start in range(0, len(self.samples), _ROWS):
-            part = slice(start, start + _ROWS)
+        for start in range(0, len(self.samples), self.rows):
+            part = slice(start, start + self.rows)
             some = {n: None if (a := getattr(self, n)) is None else a[part] for n in names}
             samples = self.samples[part]
             labels = {} if self.clip is None else {"clip": self.clip[part]}

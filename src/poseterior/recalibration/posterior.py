@@ -87,6 +87,8 @@ class RecalibratedLifter(Lifter):
         made_by: what tells of the recalibration in the provenance of what is lifted.
     """
 
+    name = "recalibrated"
+
     def __init__(
         self, base: Lifter, recalibration: Recalibration, made_by: dict[str, object] | None = None
     ) -> None:
@@ -96,7 +98,7 @@ class RecalibratedLifter(Lifter):
             expected=recalibration.skeleton.name, found=base.skeleton.name,
         )  # fmt: skip
         self.base, self.recalibration, self.made_by = base, recalibration, made_by
-        self.name, self.config, self.skeleton = base.name, base.config, base.skeleton
+        self.config, self.skeleton = base.config, base.skeleton
 
     def forward(self, keypoints: Keypoints) -> Posterior:
         """The repaired posterior given keypoints with batch shape (B,)."""

@@ -139,7 +139,9 @@ def rows_at(rows: PredictionRows, index: Tensor) -> PredictionRows:
     if len(index) == len(rows):
         return rows
     values = {field.name: getattr(rows, field.name) for field in fields(rows)}
-    numbers = {name: v[index] for name, v in values.items() if isinstance(v, torch.Tensor)}
+    numbers: dict[str, Any] = {
+        name: v[index] for name, v in values.items() if isinstance(v, torch.Tensor)
+    }
     labels = {name: array[index.numpy()] for name, array in rows.labels.items()}
     return replace(rows, labels=labels, **numbers)
 
