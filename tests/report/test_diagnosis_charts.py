@@ -70,7 +70,7 @@ def test_a_histogram_with_a_hole_is_not_drawn(result: dict[str, Any]) -> None:
 
 def test_factors_lie_on_a_logarithmic_axis_largest_first(result: dict[str, Any]) -> None:
     per_joint = result["factors"]["per_joint"]
-    svg = charts.factor_chart(result["factors"], None)
+    svg = charts.factor_chart(result["factors"])
     dots = shapes(svg, "circle", "factor")[1:]
     values = np.log(sorted((entry["factor"] for entry in per_joint.values()), reverse=True))
     x, y = numbers(dots, "cx"), numbers(dots, "cy")
@@ -84,11 +84,11 @@ def test_factors_lie_on_a_logarithmic_axis_largest_first(result: dict[str, Any])
 def test_a_factor_is_coloured_by_its_interval() -> None:
     spans = {"over": [1.1, 1.5], "under": [0.5, 0.9], "right": [0.9, 1.2]}
     entries = {side: {"factor": 1.0, "interval": ends} for side, ends in spans.items()}
-    svg = charts.factor_chart({"per_joint": entries}, None)
+    svg = charts.factor_chart({"per_joint": entries})
     for side in spans:
         assert len(shapes(svg, "circle", side)) == 1
     entries["over"]["interval"] = None  # type: ignore[assignment]
-    assert not shapes(charts.factor_chart({"per_joint": entries}, None), "circle", "over")
+    assert not shapes(charts.factor_chart({"per_joint": entries}), "circle", "over")
 
 
 def test_a_bias_that_may_be_chance_is_hollow() -> None:

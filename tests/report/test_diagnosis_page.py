@@ -98,7 +98,7 @@ def test_names_cannot_become_code() -> None:
     result["evidence"][0] |= dict.fromkeys(("test", "fault", "joint", "axis", "says"), HOSTILE)
     result["evidence"][0] |= {"unit": HOSTILE, "significant": True}
     result["strata"][0] |= {"by": HOSTILE, "name": HOSTILE}
-    result["perfect"][HOSTILE] = {HOSTILE: 1.0}
+    result["perfect"] |= {HOSTILE: 1.0, "at_independent_poses": {"poses": HOSTILE}}
     result["groups"]["by"] = HOSTILE
     page = Page(diagnosis_html(result))
     assert not {t for t, _ in page.found} & {"script", "img"}

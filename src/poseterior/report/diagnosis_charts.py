@@ -41,7 +41,7 @@ class _Mark(NamedTuple):
     tip: str
 
 
-def factor_chart(factors: Mapping[str, Any], tolerance: float | None) -> str:
+def factor_chart(factors: Mapping[str, Any]) -> str:
     """The factor of all joints and of each, the largest first, on a logarithmic axis."""
     per_joint = part(factors, "per_joint")
     entries = {joint: part(per_joint, joint) for joint in per_joint}
@@ -55,8 +55,7 @@ def factor_chart(factors: Mapping[str, Any], tolerance: float | None) -> str:
         return ""
     ends = [end for (mark,) in rows.values() for end in (mark.value, *(mark.ends or ()))]
     of = axis([*(end for end in ends if end > 0), 0.8, 1.25], log=True)
-    reach = (1 / (1 + tolerance), 1 + tolerance) if tolerance else None
-    return _rows(rows, of, "Factor that makes the spread right (log)", 1.0, reach)
+    return _rows(rows, of, "Factor that makes the spread right (log)", 1.0)
 
 
 def _factor_mark(entry: Mapping[str, Any], css: str) -> _Mark:
@@ -79,7 +78,7 @@ def bias_chart(bias: Mapping[str, Any], alpha: float) -> str:
     if not rows:
         return ""
     values = [mark.value for marks in rows.values() for mark in marks]
-    return _rows(rows, axis([*values, 0.0], log=False), "Target minus mean, mm", 0.0, None)
+    return _rows(rows, axis([*values, 0.0], log=False), "Target minus mean, mm", 0.0)
 
 
 def _bias_marks(entry: Mapping[str, Any], alpha: float) -> list[_Mark]:
@@ -107,16 +106,12 @@ def _rows(
     of: Axis,
     name: str,
     right: float,
-    reach: tuple[float, float] | None,
 ) -> str:
     """Points with intervals, a row for each name, and a line where all should be."""
     count = len(rows)
     left = min(max(8.0 * max(map(len, rows)) + 14, 70), 190)
     plot = Plot(left, 8, 456 - left, _ROW * count, of.range, (0, count))
     marks = []
-    if reach:
-        low, high = (of.at(min(max(end, of.low), of.high)) for end in reach)
-        marks.append(plot.box((low, high), (0, count), "chance"))
     marks.append(plot.x_axis([(of.at(t), f"{t:g}".replace("-", "−")) for t in of.ticks]))
     marks.append(text(456, plot.height + 46, name, "axis", "end"))
     marks.append(plot.line([of.at(right)] * 2, [0, count], "ideal"))
@@ -220,5 +215,6 @@ def risk_chart(risk: Mapping[str, Any]) -> str:
         marks.append(plot.line([share[0], 1], [random, random], "ideal"))
         marks.append(text(plot.x(0.02), plot.y(random) - 7, "in random order", "aside"))
     marks.append(plot.line(share, own, "curve"))
-    marks.append(text(plot.x(share[0]) + 8, plot.y(own[0]) + 18, "by the spread", "aside"))
+    n = int(0.58 * len(share))
+    marks.append(text(plot.x(share[n]), plot.y(own[n]) - 10, "by the spread", "aside", "end"))
     return drawing(476, 380, marks, "Error of the poses kept against their share")

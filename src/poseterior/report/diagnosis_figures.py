@@ -106,18 +106,15 @@ def _as_good_as(found: Mapping[str, Any]) -> str:
 
 def width(result: Mapping[str, Any]) -> str:
     """Spread factor and bias of each joint."""
-    title, factors = "How wide, and how far off, joint by joint", part(result, "factors")
-    tolerance = finite(result.get("tolerance"))
-    drawn, bias = charts.factor_chart(factors, tolerance), charts.bias_chart(
-        part(result, "bias"), finite(result.get("alpha")) or 0.05
-    )  # fmt: skip
+    title = "How wide, and how far off, joint by joint"
+    drawn = charts.factor_chart(part(result, "factors"))
+    bias = charts.bias_chart(part(result, "bias"), finite(result.get("alpha")) or 0.05)
     if not drawn and not bias:
         return missing(title, "The result holds neither spread factors nor biases.")
     body = body_figure(result)
     words = (
         "What each joint's spread must be multiplied by. 1 is right; right of it the joint is too "
-        "sure of itself, left of it not sure enough. Lines: 95% intervals"
-        + ("; grey: small enough to pass." if tolerance else ".")
+        "sure of itself, left of it not sure enough. Lines: 95% intervals."
     )
     shown = chart("Spread factor", words, drawn)
     if body:
@@ -269,6 +266,7 @@ def perfect(result: Mapping[str, Any]) -> str:
         return missing(title, "The result does not say.")
     words = (
         "With as many hypotheses and poses as here, drawn from the right distribution: finite "
-        "numbers alone move the scores this far."
+        "numbers alone move the scores this far. Frames of one clip resemble each other, so that "
+        "fewer poses count as independent."
     )
     return section(title, _lead(words), shown)

@@ -72,8 +72,9 @@ def _ranks(result: Mapping[str, Any]) -> Figure | None:
     figure, (line,) = panels(1, 3, 9, 0.55 * len(rows) + 1)
     for k, (axes, (axis, words)) in enumerate(zip(line, AXES.items(), strict=True)):
         for n, row in enumerate(reversed(rows.values())):
-            if row[k]:
-                _rank_bars(axes, row[k], n)
+            found = row[k]
+            if found:
+                _rank_bars(axes, found, n)
         axes.set_yticks([], [])
         axes.set(xlim=(0, 100), ylim=(0, len(rows)), xticks=[0, 50, 100])
         clean(axes, f"{axis}, {words}", "Rank of the target, %", "")

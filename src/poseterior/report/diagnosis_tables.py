@@ -36,6 +36,10 @@ _TESTS = {
     "coverage": "90% intervals", "dependence": "Dependence of joints",
     "whole_pose": "Regions of whole poses",
 }  # fmt: skip
+_PERFECT = {
+    "coverage_90": "Share of targets in 90% regions",
+    "error_over_spread": "Error of the mean over predicted spread",
+}
 _STRATA = {
     "occlusion": "By occlusion", "depth": "By depth", "joint": "By joint",
     "clip": "By clip, farthest from 1 first",
@@ -219,15 +223,20 @@ def _coverage_cell(value: object, level: float) -> str:
 
 
 def perfect_table(result: Mapping[str, Any]) -> str:
-    """What a perfect posterior scores, beside what this one does where that has the same name."""
-    rows = [
-        f'<th scope="row">{escape(named(key).label)}'
-        f"{escape(f', {joint_words(where)}' if where else '')}</th>"
-        f"<td>{_perfect(value, _digits(key))}</td>"
-        f"<td>{rounded(_own(result, key), _digits(key))}</td>"
-        for where, key, value in _flat(part(result, "perfect"))
-    ]
-    return _table(("Number", "A perfect posterior", "This one"), rows) if rows else ""
+    """What a perfect posterior scores, with all poses and as many as are independent."""
+    perfect = part(result, "perfect")
+    fewer = part(perfect, "at_independent_poses")
+    head = ["Number", "A perfect posterior", "This one"]
+    if fewer:
+        head.insert(2, f"… of {rounded(fewer.get('poses'), 0)} independent poses")
+    rows = []
+    for key in perfect:
+        if not isinstance(perfect[key], Mapping):
+            values = [perfect[key], *([fewer.get(key)] if fewer else []), _own(result, key)]
+            cells = "".join(f"<td>{rounded(value, _digits(key))}</td>" for value in values)
+            label = _PERFECT.get(key, named(key).label)
+            rows.append(f'<th scope="row">{escape(label)}</th>{cells}')
+    return _table(head, rows) if rows else ""
 
 
 def _own(result: Mapping[str, Any], key: str) -> object:
@@ -239,23 +248,7 @@ def _own(result: Mapping[str, Any], key: str) -> object:
 
 
 def _digits(key: str) -> int:
-    return 1 if key.endswith("_mm") else 0 if key == "poses" else named(key).digits
-
-
-def _flat(found: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, str, object]]:
-    """Where an entry is nested, its key and its value."""
-    for key, value in found.items():
-        if isinstance(value, Mapping) and "value" not in value:
-            yield from _flat(value, str(key))
-        else:
-            yield where, str(key), value
-
-
-def _perfect(value: object, digits: int) -> str:
-    """A number, or one with an interval."""
-    if isinstance(value, Mapping):
-        return rounded(value["value"], digits) + _small(span_text(span(value), digits))
-    return rounded(value, digits)
+    return 1 if key.endswith("_mm") else named(key).digits
 
 
 def confidence_table(result: Mapping[str, Any]) -> str:

@@ -81,13 +81,11 @@ def header(result: Mapping[str, Any]) -> str:
     """The verdict, what was found, what to do, and what was judged."""
     known = _verdict(result)
     facts = "".join(f"<li>{escape(fact)}</li>" for fact in _facts(result))
-    skill = skill_sentence(result)
     return (
         f'<p class="brand">Poseterior diagnosis</p><h1 class="verdict-of {known.css}">'
         f'{escape(known.title)}{escape(_by_how_much(result))}</h1><ul class="facts">{facts}</ul>'
         + _list("found", _sentences(result, known))
         + _advice(known)
-        + (f'<p class="skill">{escape(skill)}</p>' if skill else "")
         + _list("caveats", [f"Assumed: {note}." for note in part(result, "notes").values()])
     )
 
