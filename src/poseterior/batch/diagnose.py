@@ -17,6 +17,7 @@ from poseterior.data.predictions import Predictions, open_predictions
 from poseterior.errors import known, require
 from poseterior.metrics.diagnosis import Diagnosis
 from poseterior.posterior import Posterior
+from poseterior.seeding import generator_from
 
 __all__ = ["BY", "diagnose", "diagnose_posterior"]
 
@@ -28,6 +29,7 @@ _FIELDS = (
 )  # fmt: skip
 # Blocks to make of a file without labels, and the most rows of one.
 _BLOCKS, _LONGEST = 30, 50
+_STREAM = 4
 
 
 def diagnose(
@@ -137,7 +139,8 @@ def diagnose_posterior(
         len(expected) == 3 and tuple(target.shape) == expected, "diagnose", "target",
         expected=f"{tuple(expected)}, a batch of poses", found=tuple(target.shape),
     )  # fmt: skip
-    generator = torch.Generator(target.device).manual_seed(seed)
+    # Not the stream that a target drawn with the same seed would come from.
+    generator = generator_from(seed, _STREAM, device=target.device)
     drawn = posterior.sample((hypotheses,), generator)
     density = {}
     if posterior.has_log_prob:
