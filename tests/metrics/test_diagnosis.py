@@ -90,8 +90,9 @@ def test_evidence_is_a_list_of_tests(results: dict[str, dict[str, Any]]) -> None
         for test in found["evidence"]:
             assert isinstance(test["statistic"], float)
             assert 0 <= test["p_value"] <= 1
-        named = [t for t in found["evidence"] if t["significant"]]
-        assert bool(named) >= (found["verdict"] in FAULTS)
+        named = [t for t in found["evidence"] if t["named"]]
+        assert bool(named) == (found["verdict"] in FAULTS)
+        assert all(t["significant"] for t in named)
 
 
 def test_a_skewed_right_posterior_is_right() -> None:

@@ -31,7 +31,7 @@ from poseterior.metrics.skill import PosteriorSkill
 from poseterior.metrics.spread_skill import SpreadSkill
 from poseterior.metrics.strata import Strata
 from poseterior.metrics.summary import ScoreAccumulator
-from poseterior.metrics.verdict import Limits, decide, skill_words
+from poseterior.metrics.verdict import Limits, decide, named, skill_words
 from poseterior.metrics.weighted import hypotheses_last
 
 __all__ = ["LEAST_HYPOTHESES", "Diagnosis"]
@@ -202,9 +202,7 @@ class Diagnosis:
         return {
             "verdict": found.verdict,
             "words": [*found.words, *skill_words(skill)],
-            "evidence": [
-                test.plain(self.limits.each) for test in _worth_keeping(tests, self.limits)
-            ],
+            "evidence": [self._plain(test) for test in _worth_keeping(tests, self.limits)],
             **{key: score[key] for key in kept},
             "alpha": self.limits.alpha,
             "groups": {"by": by, "count": len(counts), "effective": effective},
@@ -220,6 +218,10 @@ class Diagnosis:
             "perfect": rank_tables.perfect(self._ranks, score, ranks["independent_poses"]),
             "score": score,
         }
+
+    def _plain(self, test: Evidence) -> dict[str, Any]:
+        """A test for JSON, with what the verdict made of it."""
+        return test.plain(self.limits.each) | {"named": named(test, self.limits)}
 
 
 def _worth_keeping(tests: Sequence[Evidence], limits: Limits) -> list[Evidence]:

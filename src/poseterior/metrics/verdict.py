@@ -15,7 +15,7 @@ from typing import Any
 
 from poseterior.metrics.evidence import Evidence
 
-__all__ = ["FAULTS", "VERDICTS", "Limits", "Verdict", "decide", "skill_words"]
+__all__ = ["FAULTS", "VERDICTS", "Limits", "Verdict", "decide", "named", "skill_words"]
 
 FAULTS = ("biased", "wrong_by_joint", "overconfident", "underconfident", "miscorrelated")
 VERDICTS = ("calibrated", *FAULTS, "undecided")
@@ -92,22 +92,23 @@ def decide(tests: Sequence[Evidence], limits: Limits, groups: float) -> Verdict:
         limits: what counts.
         groups: effective number of independent groups.
     """
-    named = [test for test in tests if _named(test, limits)]
-    faults = {test.fault for test in named if test.test != "whole_pose"}
-    whole = [test for test in named if test.test == "whole_pose"]
+    seen = [test for test in tests if named(test, limits)]
+    faults = {test.fault for test in seen if test.test != "whole_pose"}
+    whole = [test for test in seen if test.test == "whole_pose"]
     if whole and not faults:
         faults.add(_whole_fault(whole, tests, limits))
-        named = [replace(test, fault=fault) for test in whole for fault in faults]
+        seen = [replace(test, fault=fault) for test in whole for fault in faults]
     for fault in FAULTS:
         if fault in faults:
-            return Verdict(fault, _fault_words(fault, named))
+            return Verdict(fault, _fault_words(fault, seen))
     open_ = [test for test in tests if limits.worst(test) > limits.margins(test)[1]]
     if open_ or not tests:
         return Verdict("undecided", _undecided_words(open_, limits, groups))
     return Verdict("calibrated", _calibrated_words(tests))
 
 
-def _named(test: Evidence, limits: Limits) -> bool:
+def named(test: Evidence, limits: Limits) -> bool:
+    """Whether a test is significant and its effect worth naming."""
     return test.p_value < limits.each and limits.size(test) >= limits.margins(test)[0]
 
 
@@ -134,14 +135,14 @@ _FIRST = {
 }
 
 
-def _fault_words(fault: str, named: list[Evidence]) -> list[str]:
+def _fault_words(fault: str, seen: list[Evidence]) -> list[str]:
     own = sorted(
-        (test for test in named if test.fault == fault),
+        (test for test in seen if test.fault == fault),
         key=lambda test: (test.p_value, -_size(test.unit, test.effect)),
     )
     said = [_FIRST[fault], *(_sentence(test.says) for test in own[:3])]
     # A fault shows in the tests of those after it too: they can be told only when it is gone.
-    later = {test.fault for test in named} & set(FAULTS[FAULTS.index(fault) + 1 :])
+    later = {test.fault for test in seen} & set(FAULTS[FAULTS.index(fault) + 1 :])
     if later:
         said.append(
             "What comes after this fault (spread, dependence) can be judged without it only."
