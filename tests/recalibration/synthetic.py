@@ -76,9 +76,11 @@ def observed(sigma_px: Tensor) -> dict[str, Tensor]:
 def keypoints(sigma_px: Tensor) -> Keypoints:
     """The same as keypoints."""
     seen = observed(sigma_px)
+    camera = torch.tensor([[1150.0, 0, 500], [0, 1150, 500], [0, 0, 1]])
     return Keypoints(
-        seen["observed_keypoints"], seen["observed_covariance"], seen["observed_valid"], H36M_17
-    )
+        seen["observed_keypoints"], seen["observed_covariance"], seen["observed_valid"], H36M_17,
+        intrinsics=camera.repeat(len(sigma_px), 1, 1),
+    )  # fmt: skip
 
 
 class Exact(Posterior):

@@ -82,9 +82,12 @@ class Recalibrate:
     def _fit_lifter(self) -> Fitted:
         from poseterior.batch.recalibrate import fit_lifter
         from poseterior.data.datasets import DATA_SETS
-        from poseterior.errors import known
+        from poseterior.errors import known, require
         from poseterior.training.shipped import open_lifter
 
+        expected = "a lifter, whose latent it is (its name or the folder of a run)"
+        is_file = Path(self.predictions).is_file()
+        require(not is_file, self.predictions, "", expected=expected, found="a file")
         lifter = open_lifter(self.predictions)
         data = DATA_SETS[known("--data", self.data, DATA_SETS)]
         split = known("--split", self.split or data.held_out or data.splits[0], data.splits)

@@ -69,6 +69,10 @@ class LatentTemperature(Recalibration):
         """Impossible: `InputError`."""
         self._refuse("recalibration")
 
+    def check(self, joints: int, hypotheses: int, source: object = "recalibration") -> None:
+        """Impossible for predictions of any kind: `InputError`."""
+        self._refuse(source)
+
     @staticmethod
     def _refuse(source: object) -> NoReturn:
         raise InputError(
