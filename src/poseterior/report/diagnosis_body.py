@@ -106,19 +106,22 @@ def _labels(
     middle = points[skeleton.root][0]
     marks: list[str] = []
     taken = [(x - 10, x + 10, y) for x, y in points]
-    for joint in worst:
-        if joint not in skeleton.joints or len(marks) == _NAMED:
-            continue
+    for joint in (joint for joint in worst if joint in skeleton.joints):
         x, y = points[skeleton.index(joint)]
         said = f"× {rounded(factors[joint], 2)}"
-        side = -1 if x < middle else 1
+        side, anchor = (-1, "end") if x < middle else (1, "start")
         low, high = sorted((x + 14 * side, x + (14 + 8 * len(said)) * side))
-        if all(high < left or low > right or abs(y - at) > 16 for left, right, at in taken):
-            taken.append((low, high, y))
-            marks.append(
-                text(x + 14 * side, y + 4.5, said, "value", "end" if side < 0 else "start")
-            )
+        places = [(low, high, y + up) for up in (0, -14, 14)]
+        free = [place for place in places if not any(_meet(place, other) for other in taken)]
+        if free and len(marks) < _NAMED:
+            taken.append(free[0])
+            marks.append(text(x + 14 * side, free[0][2] + 4.5, said, "value", anchor))
     return marks
+
+
+def _meet(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
+    """Whether two lines of text (left, right, height) touch."""
+    return one[0] <= other[1] and other[0] <= one[1] and abs(one[2] - other[2]) < 16
 
 
 def _scale(top: float) -> list[str]:
