@@ -29,6 +29,9 @@ FLAGS = {
         "--data", "--root", "--out", "--preset", "--only", "--budget", "--hypotheses", "--every",
         "--seed", "--device",
     },
+    "recalibrate": {
+        "--out", "--method", "--apply", "--target", "--rule", "--data", "--root", "--split",
+    },
     "data": {"--root"},
     "info": set(),
 }  # fmt: skip
@@ -58,6 +61,16 @@ def test_the_help_lists_the_formats_and_splits_that_there_are(run):
     lift, evaluate = (" ".join(run(c, "--help").out.split()) for c in ("lift", "evaluate"))
     assert [name for name in FORMATS if name not in lift] == []
     assert [name for name in SPLITS if name not in evaluate] == []
+
+
+def test_the_help_lists_the_methods_and_rules_of_a_recalibration(run):
+    from poseterior.recalibration import METHODS
+    from poseterior.recalibration.conformal_rules import RULES
+
+    shown = " ".join(run("recalibrate", "--help").out.split())
+    assert [name for name in (*METHODS, *RULES) if name not in shown] == []
+    for command in ("lift", "evaluate"):
+        assert "--recalibration" in run(command, "--help").out
 
 
 def test_help_needs_neither_torch_nor_numpy():
