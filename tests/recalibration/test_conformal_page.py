@@ -50,5 +50,5 @@ def test_the_default_rule_covers_nine_tenths_of_frames_on_average(lifter: str) -
     rows = [row for row in RESULTS[f"{lifter}_test"]["splits"] if row["rule"] == DEFAULT_RULE]
     assert {row["region"] for row in rows} == {"joint", "all_joints", "vector"}
     assert [row["frames"] for row in rows] == pytest.approx([0.9] * 3, abs=0.02)
-    assert rows[0]["joint_least"] > 0.88
-    assert rows[0]["joint_most"] < 0.92
+    # A single joint's mean over 200 splits is uncertain by about 0.004.
+    assert 0.875 < rows[0]["joint_least"] < rows[0]["joint_most"] < 0.925

@@ -15,6 +15,7 @@ from torch import Tensor
 from poseterior.data.prediction_fields import PredictionRows
 from poseterior.errors import known, require
 from poseterior.geometry.skeleton import Skeleton
+from poseterior.metrics.weighted import normalised
 from poseterior.recalibration.conformal_bounds import DEFAULT_RULE, Bounds, ScoreHistograms
 from poseterior.recalibration.conformal_map import radial_factors
 from poseterior.recalibration.conformal_regions import (
@@ -84,11 +85,11 @@ class Conformal(Recalibration):
     def repair(self, rows: PredictionRows) -> Tensor:
         self._bounds_at(_LEVEL, rows)
         _, spread = centre_and_spread(rows, self.skeleton)
-        bounds = self.bounds.values[: spread.shape[1]]
+        bounds, weights = self.bounds.values[: spread.shape[1]], normalised(rows.weights)
 
         def filled(offset: Tensor) -> Tensor:
             distances = offset.norm(dim=-1).transpose(1, 2)
-            factors = radial_factors(distances, spread, self.bounds.levels, bounds, rows.weights)
+            factors = radial_factors(distances, spread, self.bounds.levels, bounds, weights)
             return offset * factors.transpose(1, 2)[..., None]
 
         return about_mean(rows, self.skeleton, filled)
