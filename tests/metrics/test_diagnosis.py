@@ -75,6 +75,15 @@ def test_what_each_part_says_of_the_faults(results: dict[str, dict[str, Any]]) -
     assert abs(results["right"]["whole_pose"]["together_z"]["score"]) < 0.2
 
 
+def test_an_axis_of_its_own_spread_is_found() -> None:
+    hypotheses, target = known_posterior("right", POSES, HYPOTHESES)
+    centre = hypotheses.mean(1, keepdim=True)
+    squeezed = centre + (hypotheses - centre) * torch.tensor([1.0, 1.0, 0.6])
+    found = diagnosed(squeezed, target, by="row")
+    assert found["verdict"] == "wrong_by_joint"
+    assert any("along z" in words for words in found["words"])
+
+
 def test_only_skill_sees_that_the_input_is_ignored(results: dict[str, dict[str, Any]]) -> None:
     blind = results["ignores its input"]
     assert blind["verdict"] == "calibrated"

@@ -106,11 +106,11 @@ def _bias(
 
 
 def centred_squares(sums: RankSums) -> GroupedMean:
-    """Mean squared normal score about the mean score, of each joint over its axes, (K,)."""
+    """Mean squared normal score about the mean score, of each joint and axis, (K, 3)."""
     squares, scores = sums.score(1), sums.score(0)
     estimate = squares.estimate - scores.estimate.square()
     influence = squares.influence - 2 * scores.estimate * scores.influence
-    return squares.change(estimate, influence).average(-1)
+    return squares.change(estimate, influence)
 
 
 def factor_interval(mean: GroupedMean, hypotheses: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -123,34 +123,39 @@ def factor_interval(mean: GroupedMean, hypotheses: float) -> tuple[Tensor, Tenso
 
 
 def joint_tests(sums: RankSums) -> Iterator[Evidence]:
-    """Each joint's squared score against the mean of all joints'.
+    """Each joint's squared score, and each axis's, against the mean of all.
 
-    The effect is the joint's factor over the common one.
+    The effect is the joint's, or the axis's, factor over the common one.
     """
     squares = centred_squares(sums)
-    common = squares.average(-1)
-    apart = squares.change(
-        squares.estimate - common.estimate, squares.influence - common.influence[:, None]
-    )
-    corrected = holm(apart.p_value().nan_to_num(1.0))
-    factor, low, high = factor_interval(squares, sums.hypotheses)
-    over = spread_factor(common.estimate, sums.hypotheses)
-    for k, joint in enumerate(sums.skeleton.free):
-        if factor[k].isnan():
-            continue
-        name = sums.skeleton.joints[joint]
-        yield Evidence(
-            "joint", "wrong_by_joint", name, None, apart.statistic()[k].item(),
-            corrected[k].item(), (factor[k] / over).item(),
-            ((low[k] / over).item(), (high[k] / over).item()), "x",
-            f"the spread of the {_words(name)} must be multiplied by {factor[k]:.2f}, "
-            f"that of all joints by {over:.2f}",
-        )  # fmt: skip
+    names = [sums.skeleton.joints[joint] for joint in sums.skeleton.free]
+    parts = [(squares.average(-1), names), (squares.average(-2), AXES)]
+    common = parts[0][0].average(-1)
+    over = spread_factor(common.estimate, sums.hypotheses).item()
+    apart = [
+        mean.change(mean.estimate - common.estimate, mean.influence - common.influence[:, None])
+        for mean, _ in parts
+    ]
+    corrected = iter(holm(torch.cat([mean.p_value().nan_to_num(1.0) for mean in apart])))
+    for (mean, whose), contrast in zip(parts, apart, strict=True):
+        factor, low, high = factor_interval(mean, sums.hypotheses)
+        for k, name in enumerate(whose):
+            p_value = next(corrected).item()
+            if factor[k].isnan():
+                continue
+            of_axis = name in AXES
+            yield Evidence(
+                "joint", "wrong_by_joint", None if of_axis else name, name if of_axis else None,
+                contrast.statistic()[k].item(), p_value, factor[k].item() / over,
+                (low[k].item() / over, high[k].item() / over), "x",
+                f"the spread {'along ' + name if of_axis else 'of the ' + _words(name)} must be "
+                f"multiplied by {factor[k]:.2f}, that of all joints by {over:.2f}",
+            )  # fmt: skip
 
 
 def spread_tests(sums: RankSums) -> Iterator[Evidence]:
     """The squared score of all joints and axes against 1, and their coverage at 90 %."""
-    squares = centred_squares(sums).average(-1)
+    squares = centred_squares(sums).average(-1).average(-1)
     covered = sums.score(3).average(-1).average(-1)
     corrected = holm(torch.stack([squares.p_value(1.0), covered.p_value(0.9)]))
     factor, low, high = factor_interval(squares, sums.hypotheses)

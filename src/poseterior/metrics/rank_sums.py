@@ -151,6 +151,10 @@ class RankSums:
         """Mean normal scores (pairs, 3) of the products of deviations."""
         return GroupedMean.of(self._pairs.sums[..., :3], self._pairs.sums[..., 3:])
 
+    def whole_poses(self, statistic: str) -> float:
+        """Poses that have a whole-pose statistic."""
+        return self._whole.sums[:, STATISTICS.index(statistic), -1].sum().item()
+
     def whole(self, statistic: str) -> GroupedMean | None:
         """Means (columns,) of a whole-pose statistic; None where it was never computed."""
         sums = self._whole.sums[:, STATISTICS.index(statistic)]

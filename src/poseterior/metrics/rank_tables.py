@@ -43,10 +43,10 @@ def _joints(sums: RankSums) -> list[str]:
 def factors(sums: RankSums) -> dict[str, Any]:
     """What spreads must be multiplied by: `common`, and `per_joint` with its axes."""
     squares = centred_squares(sums)
-    joints = torch.stack(factor_interval(squares, sums.hypotheses))
-    common = [end.item() for end in factor_interval(squares.average(-1), sums.hypotheses)]
-    centred = sums.score(1).estimate - sums.score(0).estimate.square()
-    axes = spread_factor(centred, sums.hypotheses)
+    by_joint = squares.average(-1)
+    joints = torch.stack(factor_interval(by_joint, sums.hypotheses))
+    common = [end.item() for end in factor_interval(by_joint.average(-1), sums.hypotheses)]
+    axes = spread_factor(squares.estimate, sums.hypotheses)
     table = {}
     for k, name in enumerate(_joints(sums)):
         factor, low, high = (number(value) for value in joints[:, k])
@@ -105,24 +105,27 @@ def _by_axis(shares: Tensor) -> dict[str, list[float | None]]:
 def whole_pose(sums: RankSums) -> dict[str, Any]:
     """Coverage curves of whole-pose statistics, with pointwise 95 % bands about a right one's."""
     return {
-        name: _curve(mean, words)
+        name: _curve(mean, sums.whole_poses(name), words)
         for name, words in _REGIONS.items()
         if (mean := sums.whole(name)) is not None
     }
 
 
-def _curve(mean: GroupedMean, words: str) -> dict[str, Any]:
-    """Cumulative shares of the ranks, whose mean under a right posterior is the level."""
-    shares = mean.change(mean.estimate[-BINS:].cumsum(-1), mean.influence[:, -BINS:].cumsum(-1))
-    low, high = shares.interval()
-    reach = ((high - low) / 2).nan_to_num(1.0, posinf=1.0)
+def _curve(mean: GroupedMean, poses: float, words: str) -> dict[str, Any]:
+    """Cumulative shares of the ranks, whose mean under a right posterior is the level.
+
+    The band is binomial for as many independent poses as the groups' variance speaks of.
+    """
+    shares = mean.change(mean.estimate[-BINS:], mean.influence[:, -BINS:])
+    independent = poses / design_effect(shares, torch.tensor(poses))
     levels = torch.linspace(0, 1, BINS + 1, dtype=torch.float64)
-    band = [(levels[1:] - reach).clamp(min=0), (levels[1:] + reach).clamp(max=1)]
+    reach = 1.96 * (levels * (1 - levels) / max(independent, 1.0)).sqrt()
+    band = [(levels - reach).clamp(min=0), (levels + reach).clamp(max=1)]
     return {
         "levels": levels.tolist(),
-        "observed": [0.0, *shares.estimate.tolist()],
+        "observed": [0.0, *shares.estimate.cumsum(-1).tolist()],
         "expected": levels.tolist(),
-        "band": [[0.0, *end.tolist()] for end in band],
+        "band": [end.tolist() for end in band],
         "score": mean.estimate[0].item(),
         "squared_score": mean.estimate[1].item(),
         "says": words,

@@ -127,7 +127,7 @@ def _whole_fault(whole: list[Evidence], tests: Iterable[Evidence], limits: Limit
 
 _FIRST = {
     "biased": "Biased: the target lies to one side of the hypotheses too often for chance.",
-    "wrong_by_joint": "Wrong by joint: no common factor puts the spread of all joints right.",
+    "wrong_by_joint": "Wrong by joint: no one factor puts the spread of all joints and axes right.",
     "overconfident": "Overconfident: the hypotheses spread too little.",
     "underconfident": "Underconfident: the hypotheses spread too much.",
     "miscorrelated": "Miscorrelated: each joint's spread is right, how joints depend on each "

@@ -13,6 +13,7 @@ from poseterior.report import diagnosis_figures as figures
 from poseterior.report import summary
 from poseterior.report.curve import reliability
 from poseterior.report.diagnosis_read import part
+from poseterior.report.diagnosis_sight import sight
 from poseterior.report.diagnosis_words import cards, header
 from poseterior.report.figures import calibration
 from poseterior.report.parts import asset
@@ -51,6 +52,7 @@ def diagnosis_html(result: Mapping[str, Any]) -> str:
         "skill": figures.skill(result),
         "scores": figures.scores(result),
         "strata": figures.strata(result),
+        "sight": sight(),
         "perfect": figures.perfect(result),
         "calibration": calibration(score) if reliability(score) else "",
         "numbers": summary.numbers(score),

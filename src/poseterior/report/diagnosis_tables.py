@@ -23,8 +23,13 @@ from poseterior.report.study_series import Span
 from poseterior.report.study_tables import breakable
 
 __all__ = [
-    "confidence_table", "evidence_table", "joint_table", "perfect_table", "score_table",
+    "confidence_table",
+    "evidence_table",
+    "joint_table",
+    "perfect_table",
+    "score_table",
     "strata_tables",
+    "table",
 ]  # fmt: skip
 
 Row = Mapping[str, Any]
@@ -46,7 +51,7 @@ _STRATA = {
 }  # fmt: skip
 
 
-def _table(head: Sequence[str], rows: Sequence[str], css: str = "") -> str:
+def table(head: Sequence[str], rows: Sequence[str], css: str = "") -> str:
     """A table in a box that scrolls sideways; `head` is HTML, `rows` are the cells of each row."""
     first, *others = head
     cells = f'<th scope="col" class="word">{first}</th>' + "".join(
@@ -62,23 +67,27 @@ def _table(head: Sequence[str], rows: Sequence[str], css: str = "") -> str:
 
 def evidence_table(evidence: Sequence[Row]) -> str:
     """Every test, first those of the whole, then the significant ones; at most 200, most folded."""
-    order = sorted(evidence, key=lambda row: (bool(row.get("joint")), not row.get("significant")))
+    order = sorted(
+        evidence,
+        key=lambda row: (bool(row.get("joint")), not _named(row), not row.get("significant")),
+    )
     rows = [_test(row) for row in order[:_MOST_TESTS]]
     head = ("Test", "Speaks for", "Effect", "p", "Statistic")
-    shown = _table(head, rows[:_FIRST_TESTS], "evidence")
+    shown = table(head, rows[:_FIRST_TESTS], "evidence")
     if len(rows) > _FIRST_TESTS:
         more = f"{len(rows) - _FIRST_TESTS} more tests"
         left = len(order) - len(rows)
         more += f" ({left:,} beyond those are only in the JSON)" if left else ""
-        folded = _table(head, rows[_FIRST_TESTS:], "evidence")
+        folded = table(head, rows[_FIRST_TESTS:], "evidence")
         shown += f"<details><summary>{more}</summary>{folded}</details>"
     return shown
 
 
 def _test(row: Row) -> str:
-    sure = bool(row.get("significant"))
+    sure = _named(row)
     fault = joint_words(row.get("fault") or "")
-    said = f"<b>{escape(fault)}</b>" if sure else "not shown"
+    small = "sure, but small" if row.get("significant") else "not shown"
+    said = f"<b>{escape(fault)}</b>" if sure else small
     css = ("sure under" if fault == "underconfident" else "sure") if sure else "unsure"
     about = ", ".join(joint_words(row[key]) for key in ("joint", "axis") if row.get(key))
     test = str(row.get("test") or "test")
@@ -90,6 +99,11 @@ def _test(row: Row) -> str:
         f"<td>{escape(p_text(row.get('p_value')))}</td>"
         f"<td>{_significant(row.get('statistic'))}</td>"
     )
+
+
+def _named(row: Row) -> bool:
+    """Whether the verdict counts it: significant, and its effect worth naming."""
+    return bool(row.get("named", row.get("significant")))
 
 
 def _effect(row: Row) -> str:
@@ -133,7 +147,7 @@ def score_table(result: Mapping[str, Any]) -> str:
         if finite(of.get("value")) is not None
     ]
     head = ("Score", "All", *(f"{axis}, {words}" for axis, words in AXES.items()))
-    return _table(head, rows) if rows else ""
+    return table(head, rows) if rows else ""
 
 
 def joint_table(result: Mapping[str, Any]) -> str:
@@ -145,7 +159,7 @@ def joint_table(result: Mapping[str, Any]) -> str:
         + "".join(cells.get(joint, "<td>–</td>") for _, cells in columns)
         for joint in joints
     ]
-    return _table(("Joint", *(head for head, _ in columns)), rows, "heat") if rows else ""
+    return table(("Joint", *(head for head, _ in columns)), rows, "heat") if rows else ""
 
 
 def _joint_columns(result: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -187,7 +201,7 @@ def _strata(rows: Sequence[Row], kind: str) -> str:
     cells = [_stratum(row) for row in rows[:_MOST_STRATA]]
     head = (kind.replace("_", " ").capitalize(), "Cases", "Factor", "¼ … 1 … 4", "In 50% regions",
             "In 90% regions", "Bias, sigma")  # fmt: skip
-    shown = _table(tuple(map(escape, head)), cells, "strata")
+    shown = table(tuple(map(escape, head)), cells, "strata")
     if len(rows) > _MOST_STRATA:
         words = f"{_MOST_STRATA} of {len(rows):,} shown, those farthest from 1. The JSON has all."
         shown += f'<p class="aside-note">{words}</p>'
@@ -236,7 +250,7 @@ def perfect_table(result: Mapping[str, Any]) -> str:
             cells = "".join(f"<td>{rounded(value, _digits(key))}</td>" for value in values)
             label = _PERFECT.get(key, named(key).label)
             rows.append(f'<th scope="row">{escape(label)}</th>{cells}')
-    return _table(head, rows) if rows else ""
+    return table(head, rows) if rows else ""
 
 
 def _own(result: Mapping[str, Any], key: str) -> object:
@@ -259,7 +273,7 @@ def confidence_table(result: Mapping[str, Any]) -> str:
         for words, of, key, digits in _confidence(result)
         if finite(of.get(key)) is not None
     ]
-    return _table(("Number", "Value"), rows) if rows else ""
+    return table(("Number", "Value"), rows) if rows else ""
 
 
 def _confidence(result: Mapping[str, Any]) -> Iterator[tuple[str, Row, str, int]]:

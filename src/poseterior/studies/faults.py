@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -34,12 +35,13 @@ def _ranks(result: Result) -> bool:
 
 
 def _region(name: str) -> Callable[[Result], bool]:
-    """Whether a coverage curve leaves three times its 95 % band."""
+    """Kolmogorov and Smirnov's test of the levels that reach the target, poses independent."""
+    critical = (-math.log(_LEVEL / 2) / 2) ** 0.5
 
     def fires(result: Result) -> bool:
         curve = result["whole_pose"][name]
-        rows = zip(curve["observed"], curve["expected"], *curve["band"], strict=True)
-        return any(abs(seen - level) > 1.5 * (high - low) for seen, level, low, high in rows)
+        rows = zip(curve["observed"], curve["expected"], strict=True)
+        return max(abs(seen - level) for seen, level in rows) > critical / result["poses"] ** 0.5
 
     return fires
 
