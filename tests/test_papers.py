@@ -171,3 +171,5 @@ def test_measured_figures_are_those_of_the_results() -> None:
         assert figures.filled(page, text, results) == text, "run python tools/quote_results.py"
     readme = figures.README.read_text(encoding="utf-8")
     assert figures.with_table(readme, results) == readme, "run python tools/quote_results.py"
+    page = figures.DIAGNOSE.read_text(encoding="utf-8")
+    assert figures.with_faults(page) == page, "run python tools/quote_results.py"

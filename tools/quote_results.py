@@ -13,13 +13,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from poseterior.report.faults_table import faults_table
 from poseterior.report.study_tables import markdown_table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = ROOT / "docs" / "papers"
 README = ROOT / "README.md"
-OPEN, CLOSE = "<!-- table1 -->", "<!-- /table1 -->"
+DIAGNOSE = ROOT / "docs" / "diagnose.md"
+# Kept in the package, because the report of `diagnose` shows it.
+FAULTS = ROOT / "src" / "poseterior" / "report" / "assets" / "faults.json"
 
 Row = Mapping[str, Any]
 
@@ -244,15 +247,27 @@ def filled(page: str, text: str, results: Results) -> str:
 
 def with_table(text: str, results: Results) -> str:
     """The README with the table of all methods between its marks."""
-    before, rest = text.split(OPEN)
-    after = rest.split(CLOSE)[1]
-    return f"{before}{OPEN}\n{markdown_table(results.table1)}{CLOSE}{after}"
+    return between(text, "table1", markdown_table(results.table1))
+
+
+def with_faults(text: str) -> str:
+    """The page on `diagnose` with what each diagnostic sees between its marks."""
+    return between(text, "faults", faults_table(json.loads(FAULTS.read_text())) + "\n")
+
+
+def between(text: str, name: str, table: str) -> str:
+    """A text with the table between the marks of a name."""
+    opening, closing = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, rest = text.split(opening)
+    after = rest.split(closing)[1]
+    return f"{before}{opening}\n{table}{closing}{after}"
 
 
 def main() -> None:
     """Fill all pages."""
     results = Results()
     README.write_text(with_table(README.read_text(encoding="utf-8"), results), encoding="utf-8")
+    DIAGNOSE.write_text(with_faults(DIAGNOSE.read_text(encoding="utf-8")), encoding="utf-8")
     for page in CELLS:
         path = PAGES / f"{page}.md"
         path.write_text(filled(page, path.read_text(encoding="utf-8"), results), encoding="utf-8")

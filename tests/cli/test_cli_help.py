@@ -18,6 +18,7 @@ FLAGS = {
         "--image-size", "--focal", "--person",
     },
     "score": {"--target", "--json", "--report", "--hypotheses"},
+    "diagnose": {"--target", "--by", "--json", "--report", "--plots", "--hypotheses", "--seed"},
     "angles": {"--out", "--widest"},
     "probability": {"--event", "--out", "--down", "--frame"},
     "train": {"--data", "--root", "--out", "--steps", "--preset", "--seed", "--resume"},
