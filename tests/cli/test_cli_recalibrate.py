@@ -147,7 +147,19 @@ def test_namesakes_in_other_observations_are_others(tmp_path: Path, run: Any) ->
     ended = run("recalibrate", test, "--apply", fitted, "--out", tmp_path / "fixed.npz")
     assert ended.err.startswith("note: clips 0, 1, 2, 3, 4 and 1 more have namesakes")
     ended = run("recalibrate", val, "--apply", fitted, "--out", tmp_path / "fixed.npz")
-    assert ended.err.startswith("warning: ")
+    assert ended.err == (
+        f"warning: {fitted} was fitted on this very file: its scores are too good\n"
+    )
+
+
+def test_observations_of_the_fit_are_told(tmp_path: Path, run: Any) -> None:
+    source, lifter = seen(tmp_path), save_tiny_lifter(tmp_path / "lifter")
+    lifted, fitted, out = (tmp_path / name for name in ("val.npz", "R.json", "out.npz"))
+    lift = ("lift", source, "--lifter", lifter, "--hypotheses", COUNT)
+    assert run(*lift, "--out", lifted).code == 0
+    assert run("recalibrate", lifted, "--method", "spread", "--out", fitted).code == 0
+    ended = run(*lift, "--recalibration", fitted, "--out", out)
+    assert f"warning: {fitted} was fitted on these observations" in ended.err
 
 
 # Lifters

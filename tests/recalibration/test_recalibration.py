@@ -306,8 +306,25 @@ def test_other_joints_are_refused() -> None:
 def test_adaptive_asks_for_what_it_was_fitted_with() -> None:
     sigma = (0.5 * torch.randn(300, 17, generator=rng(8))).exp()
     fitted = Adaptive.fit(held_out(0.5, poses=300, **observed(sigma)))
-    with pytest.raises(InputError, match="covariance: expected observed_covariance"):
+    with pytest.raises(InputError, match="observed_covariance: expected the array, as in"):
         repaired(fitted, held_out(0.5, poses=5))
+    assert Adaptive.fit(held_out(0.5, poses=300)).needs() == ()
+
+
+def test_what_is_stored_where_a_joint_is_missing_does_not_matter() -> None:
+    sigma = (0.5 * torch.randn(300, 17, generator=rng(8))).exp()
+    seen = observed(sigma)
+    valid = torch.rand(300, 17, generator=rng(9)) < 0.8
+    seen["observed_valid"] = valid
+    fitted = Adaptive.fit(held_out(0.5, poses=300, **seen))
+    assert fitted.slopes[:, 3].any()
+    spoiled = {
+        "observed_valid": valid,
+        "observed_covariance": seen["observed_covariance"].where(valid[..., None, None], torch.nan),
+        "observed_keypoints": seen["observed_keypoints"].where(valid[..., None], torch.inf),
+    }
+    data, dirty = (held_out(0.5, poses=300, **some) for some in (seen, spoiled))
+    assert torch.equal(repaired(fitted, data), repaired(fitted, dirty))
 
 
 @pytest.mark.parametrize("shape", [(4, 30, 16, 3), (4, 30, 17)])

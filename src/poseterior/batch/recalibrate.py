@@ -41,6 +41,7 @@ class Repaired:
         shared_clips: labels that clips of this file and of the fit both have.
         same_observations: whether labels mean the same in both: False where the files say that
             they were lifted from different observations.
+        of_the_fit: whether it is the very file that was fitted on.
     """
 
     path: Path
@@ -48,6 +49,7 @@ class Repaired:
     invalid: int
     shared_clips: tuple[str, ...]
     same_observations: bool
+    of_the_fit: bool
 
 
 def fit_file(predictions: Predictions, method: str, **options: Any) -> Fitted:
@@ -128,7 +130,9 @@ def repair_file(
     shared = clips & {str(clip) for clip in fitted.fitted_on.get("clips", [])}
     both = (fitted.fitted_on.get("observations"), _observations(predictions))
     same = None in both or both[0] == both[1]
-    return Repaired(path, predictions.poses, invalid, tuple(sorted(shared, key=_natural)), same)
+    labels = tuple(sorted(shared, key=_natural))
+    itself = fitted.fitted_on.get("data") == predictions.fingerprint()
+    return Repaired(path, predictions.poses, invalid, labels, same, itself)
 
 
 def recalibrated(lifter: Lifter, fitted: Fitted, hypotheses: int | None = None) -> Lifter:

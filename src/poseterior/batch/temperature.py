@@ -109,10 +109,11 @@ def evenly_spaced(source: KeypointSource, poses: int) -> MemorySource:
 
 
 def _joined(parts: list[Keypoints]) -> Keypoints:
-    names = [field.name for field in fields(Keypoints) if field.name != "skeleton"]
-    columns = {name: [getattr(part, name) for part in parts] for name in names}
-    known: dict[str, Any] = {n: column for n, column in columns.items() if column[0] is not None}
-    return replace(parts[0], **{name: torch.cat(column) for name, column in known.items()})
+    joined: dict[str, Any] = {}
+    for name in (field.name for field in fields(Keypoints) if field.name != "skeleton"):
+        columns = [getattr(part, name) for part in parts]
+        joined[name] = None if columns[0] is None else torch.cat(columns)
+    return replace(parts[0], **joined)
 
 
 @contextmanager

@@ -72,8 +72,8 @@ class Evaluate:
 
         inputs = (self.observations, self.recalibration)
         check_outputs(self.json, self.report, folder=self.plots, inputs=inputs)
-        lifter = opened_lifter(self.lifter, self.recalibration, self.hypotheses)
         source = self._source()
+        lifter = opened_lifter(self.lifter, self.recalibration, self.hypotheses, source)
         examples = ExampleRows(source.rows)
         with bar("evaluating") as advance:
             result = evaluate(

@@ -75,8 +75,8 @@ class Lift:
         from poseterior.cli.reporting import check_outputs
 
         check_outputs(self.out, inputs=(self.input, self.map, self.recalibration))
-        lifter = opened_lifter(self.lifter, self.recalibration, self.hypotheses)
         source = self._source()
+        lifter = opened_lifter(self.lifter, self.recalibration, self.hypotheses, source)
         precision = torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16)
         with bar("lifting") as advance, precision:
             done = lift(source, lifter, self.out, self.hypotheses, self.seed, progress=advance)

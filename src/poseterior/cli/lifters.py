@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from poseterior.data.keypoint_source import KeypointSource
     from poseterior.posterior import Lifter
 
 __all__ = ["opened_lifter"]
 
 
-def opened_lifter(name: str, recalibration: Path | None, hypotheses: int) -> Lifter:
-    """The lifter of that name or folder, of which so many hypotheses will be drawn."""
+def opened_lifter(
+    name: str, recalibration: Path | None, hypotheses: int, source: KeypointSource
+) -> Lifter:
+    """The lifter of that name or folder, of which so many hypotheses will be drawn.
+
+    Warns where the source is what the recalibration was fitted on.
+    """
     from poseterior.training.shipped import open_lifter
 
     lifter = open_lifter(name)
@@ -21,4 +28,9 @@ def opened_lifter(name: str, recalibration: Path | None, hypotheses: int) -> Lif
     from poseterior.batch.recalibrate import recalibrated
     from poseterior.recalibration.file import load_recalibration
 
-    return recalibrated(lifter, load_recalibration(recalibration), hypotheses)
+    fitted = load_recalibration(recalibration)
+    repaired = recalibrated(lifter, fitted, hypotheses)
+    if fitted.fitted_on.get("observations") == source.fingerprint():
+        text = f"{recalibration} was fitted on these observations: its scores are too good"
+        print(f"warning: {text}", file=sys.stderr)
+    return repaired

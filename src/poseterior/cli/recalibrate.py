@@ -153,7 +153,10 @@ def _show_fit(fitted: Fitted, path: Path) -> None:
 
 def _warn(done: Repaired, path: Path) -> None:
     """Of clips that the recalibration has seen: their calibration is no longer held out."""
-    if not done.shared_clips:
+    if done.of_the_fit:
+        print(f"warning: {path} was fitted on this very file: its scores are too good",
+              file=sys.stderr)  # fmt: skip
+    if not done.shared_clips or done.of_the_fit:
         return
     shown = ", ".join(done.shared_clips[:_SHOWN_CLIPS])
     more = len(done.shared_clips) - _SHOWN_CLIPS

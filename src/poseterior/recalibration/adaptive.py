@@ -14,7 +14,7 @@ from poseterior.errors import require
 from poseterior.geometry.skeleton import Skeleton
 from poseterior.metrics.weighted import normalised
 from poseterior.recalibration.distances import LEVELS, Distances, collect, quantile_at
-from poseterior.recalibration.features import FEATURES, features
+from poseterior.recalibration.features import FEATURES, OBSERVED, features
 from poseterior.recalibration.parameters import (
     by_joint,
     fixed_levels,
@@ -81,18 +81,13 @@ class Adaptive(Recalibration):
             rows, self.skeleton, lambda x: stretched(x * factor, self.factors, weights)
         )
 
-    def pose_factor(self, rows: PredictionRows) -> Tensor:
-        """(m, K): what the spread of each pose's joints is multiplied by before the map.
+    def needs(self) -> tuple[str, ...]:
+        used = {name for name, slope in zip(FEATURES, self.slopes.T, strict=True) if slope.any()}
+        return tuple(a for name, arrays in OBSERVED.items() if name in used for a in arrays)
 
-        `InputError` where the rows lack what was observed and it was fitted on.
-        """
+    def pose_factor(self, rows: PredictionRows) -> Tensor:
+        """(m, K): what the spread of each pose's joints is multiplied by before the map."""
         told = features(rows, self.skeleton)
-        for index, (name, column) in enumerate(_OBSERVED.items(), start=2):
-            absent = any(getattr(rows, field) is None for field in column)
-            require(
-                not (absent and bool(self.slopes[:, index].any())), "recalibration", name,
-                expected=f"{' and '.join(column)}, which it was fitted with", found="none",
-            )  # fmt: skip
         scores = ((told - self.centres) / self.scales).nan_to_num(0.0)
         log_factor = (scores * self.slopes).sum(-1)
         return log_factor.clamp(self.limits[:, 0], self.limits[:, 1]).exp()
@@ -130,13 +125,6 @@ class Adaptive(Recalibration):
             skeleton, hypotheses, positive(factors, source, "factors"), table("slopes", count),
             table("centres", count), positive(scales, source, "scales"), limits,
         )  # fmt: skip
-
-
-# The features that the observation tells, and the arrays that they need.
-_OBSERVED = {
-    "covariance": ("observed_covariance", "observed_keypoints"),
-    "unseen": ("observed_valid",),
-}
 
 
 def _moments(found: Distances) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,8 @@ twice the resolution is the same picture.
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import torch
 from torch import Tensor
 
@@ -21,9 +23,13 @@ from poseterior.data.prediction_fields import PredictionRows
 from poseterior.geometry.skeleton import Skeleton
 from poseterior.metrics.weighted import normalised, weighted_mean
 
-__all__ = ["FEATURES", "features"]
+__all__ = ["FEATURES", "OBSERVED", "features"]
 
 FEATURES = ("spread", "reach", "covariance", "unseen")
+# The arrays of a file that those need which the observation tells.
+OBSERVED = MappingProxyType(
+    {"covariance": ("observed_covariance", "observed_keypoints"), "unseen": ("observed_valid",)}
+)
 _LEAST_M = 0.01
 _LEAST_PX2 = 1e-4
 
@@ -63,6 +69,7 @@ def _log_sigma(rows: PredictionRows, mean: Tensor) -> Tensor:
 
 def _extent(points: Tensor, counts: Tensor) -> Tensor:
     """(m,) rms distance of points (m, J, 2) that count from their mean."""
+    points = torch.where(counts[..., None], points, 0.0)
     chance = counts.double()[..., None]
     total = chance.sum(1, keepdim=True).clamp(min=1)
     centre = (points * chance).sum(1, keepdim=True) / total

@@ -101,6 +101,10 @@ class Recalibration(ABC):
     ) -> Self:
         """The inverse of `parameters`; `InputError` naming `source` for anything else."""
 
+    def needs(self) -> tuple[str, ...]:
+        """Arrays of a file that `repair` reads beside the hypotheses and their weights."""
+        return ()
+
     def apply(self, rows: PredictionRows, source: object = "recalibration") -> PredictionRows:
         """Rows with repaired hypotheses; those that are not valid stay as they are.
 
@@ -109,14 +113,19 @@ class Recalibration(ABC):
         the hypotheses before.
 
         Raises:
-            InputError: rows of another skeleton or with another number of hypotheses, or
-                hypotheses of a joint that are all equal; it names `source`.
+            InputError: rows of another skeleton or with another number of hypotheses, without
+                an array of `needs`, or with hypotheses of a joint that are all equal; it
+                names `source`.
         """
         self.check(rows.hypotheses.shape[2], rows.hypotheses.shape[1], source)
         index = rows.valid.nonzero()[:, 0]
         hypotheses = rows.hypotheses
         if len(index):
             some = rows_at(rows, index)
+            for name in self.needs():
+                has = getattr(some, name) is not None
+                expected = "the array, as in what it was fitted on"
+                require(has, source, name, expected=expected, found="none")
             require_spread(some, self.skeleton, source)
             fixed = self.repair(some).to(hypotheses.dtype)
             hypotheses = hypotheses.index_copy(0, index, fixed)
