@@ -15,8 +15,12 @@ import json
 import tempfile
 import time
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from poseterior.batch.lift import lift
 from poseterior.batch.recalibrate import fit_file, fit_lifter, recalibrated, repair_file
@@ -181,10 +185,13 @@ def main() -> None:
     given = parser.parse_args()
     start = time.perf_counter()
     print(HEAD, flush=True)
-    with tempfile.TemporaryDirectory() as place:
+    # One thread each: two processes fill two cores, two threads of one would not.
+    workers = ProcessPoolExecutor(2, get_context("spawn"), torch.set_num_threads, (1,))
+    with tempfile.TemporaryDirectory() as place, workers as pool:
         folder = given.predictions or Path(place)
-        rows = [row for name in LIFTERS for row in repairs(name, given.root, folder)]
-    rows += temperatures(given.root)
+        parts = [pool.submit(temperatures, given.root)]
+        parts += [pool.submit(repairs, name, given.root, folder) for name in LIFTERS]
+        rows = [row for part in (*parts[1:], parts[0]) for row in part.result()]
     save(rows, given.out)
     print("", *reached(rows), sep="\n")
     print(f"{time.perf_counter() - start:.0f} s")

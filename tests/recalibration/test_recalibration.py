@@ -15,13 +15,15 @@ from poseterior.geometry.skeleton import H36M_17
 from poseterior.metrics.scores import energy_score
 from poseterior.recalibration import METHODS
 from poseterior.recalibration.adaptive import Adaptive
-from poseterior.recalibration.distances import ROWS, collect, log_ratios
+from poseterior.recalibration.distances import LEVELS, ROWS, collect, log_ratios
 from poseterior.recalibration.held_out import HeldOutArrays
 from poseterior.recalibration.quantile import Quantile
+from poseterior.recalibration.radial import stretched
 from poseterior.recalibration.recalibration import Recalibration
-from poseterior.recalibration.spread import Spread, SpreadAxis, SpreadJoint
+from poseterior.recalibration.spread import Spread, SpreadAxis, SpreadJoint, median_factor
 from recalibration.synthetic import (
     FREE,
+    JOINTS,
     coverage_errors,
     held_out,
     laplace_radius,
@@ -82,6 +84,29 @@ def test_a_calibrated_posterior_is_left_nearly_alone(kind: type[Recalibration]) 
     change = (after - data.samples).norm(dim=-1).mean() / offset.norm(dim=-1).mean()
     assert change < 0.06
     assert coverage_errors(after, data.target).mean() < noise_of(1000)
+
+
+def test_the_factor_is_the_median_ratio() -> None:
+    found = collect(held_out(0.7, poses=301), 20)
+    pooled = np.median(found.log_ratio.numpy().transpose(1, 0, 2).reshape(JOINTS, -1), axis=1)
+    assert np.allclose(median_factor(found).log(), pooled, atol=1e-6)
+
+
+def test_the_map_of_the_distance_by_loops() -> None:
+    offset = torch.randn(3, 30, JOINTS, 3, generator=rng(1)).double()
+    factors = 0.5 + torch.rand(JOINTS, 19, generator=rng(2)).double()
+    moved = stretched(offset, factors).numpy()
+    for row in range(3):
+        for joint in range(JOINTS):
+            lengths = offset[row, :, joint].norm(dim=-1).numpy()
+            order = np.argsort(lengths)
+            levels = np.arange(30) / 29
+            logs = np.interp(levels, LEVELS.numpy(), factors[joint].log().numpy())
+            wanted = np.maximum.accumulate(lengths[order] * np.exp(logs))
+            found = moved[row, order, joint]
+            assert np.allclose(np.linalg.norm(found, axis=-1), wanted)
+            direction = offset.numpy()[row, order, joint] / lengths[order, None]
+            assert np.allclose(found / wanted[:, None], direction)
 
 
 # What a repair must do, on poses that it was not fitted on

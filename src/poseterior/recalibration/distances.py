@@ -25,7 +25,7 @@ __all__ = ["LEAST_HYPOTHESES", "LEVELS", "ROWS", "Distances", "collect", "quanti
 LEVELS = torch.arange(1, 20, dtype=torch.float64) / 20
 LEAST_HYPOTHESES = len(LEVELS) + 1
 ROWS = 8192
-# Of a clip's frames: their number counts as if two of them shared so much of what they say.
+# How alike two frames of a clip are, in the design effect 1 + 0.1 (n - 1) of n frames.
 _WITHIN_CLIP = 0.1
 _LEAST_M = 1e-9
 
