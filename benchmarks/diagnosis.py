@@ -1,4 +1,4 @@
-"""How long all diagnostics take, and how much memory, for 10,000 poses x 200 hypotheses x 17 joints.
+"""How long all diagnostics take, and how much memory: 10,000 poses x 200 hypotheses x 17 joints.
 
     python benchmarks/diagnosis.py [--poses 10000] [--repeats 3]
 

@@ -87,9 +87,9 @@ def test_an_axis_of_its_own_spread_is_found() -> None:
 def test_only_skill_sees_that_the_input_is_ignored(results: dict[str, dict[str, Any]]) -> None:
     blind = results["ignores its input"]
     assert blind["verdict"] == "calibrated"
-    assert blind["skill"]["value"] == pytest.approx(0, abs=0.03)
+    assert blind["skill"] == pytest.approx(0, abs=0.03)
     assert any("ignores its input" in words for words in blind["words"])
-    assert results["right"]["skill"]["value"] > 0.5
+    assert results["right"]["skill"] > 0.5
     assert any("uses its input" in words for words in results["right"]["words"])
 
 
@@ -127,6 +127,14 @@ def test_few_poses_are_undecided_and_say_how_many_are_needed() -> None:
     assert any("would be needed" in words for words in found["words"])
 
 
+def test_one_clip_tells_nothing() -> None:
+    hypotheses, target = known_posterior("spread x 0.5", 100, 20)
+    found = diagnosed(hypotheses, target, clip=["a"] * 100)
+    assert found["verdict"] == "undecided"
+    assert "by row" in found["words"][1]
+    assert "nan" not in str(found["words"]).lower()
+
+
 def test_chunks_are_as_one() -> None:
     hypotheses, target = known_posterior("spread x 0.5", 120, 30)
     clip = [n // 10 for n in range(120)]
@@ -138,7 +146,9 @@ def test_chunks_are_as_one() -> None:
     assert parts["factors"]["common"]["factor"] == pytest.approx(
         whole["factors"]["common"]["factor"], abs=1e-9
     )
-    assert parts["skill"]["energy_mm"] == pytest.approx(whole["skill"]["energy_mm"], rel=1e-5)
+    assert parts["skill_scores"]["energy_mm"] == pytest.approx(
+        whole["skill_scores"]["energy_mm"], rel=1e-5
+    )
     assert parts["groups"] == whole["groups"] == {"by": "clip", "count": 12, "effective": 12}
 
 
@@ -157,7 +167,7 @@ def test_joints_and_poses_that_are_not_valid_are_not_looked_at() -> None:
     assert found["verdict"] == other["verdict"]
     assert found["factors"]["per_joint"]["left_knee"]["factor"] is None
     assert found["factors"]["per_joint"]["left_hip"]["factor"] is not None
-    assert found["skill"]["value"] == pytest.approx(other["skill"]["value"])
+    assert found["skill"] == pytest.approx(other["skill"])
 
 
 def test_weighted_hypotheses_are_resampled_ones() -> None:

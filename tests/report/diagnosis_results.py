@@ -56,7 +56,7 @@ def diagnosis(
         "spread_skill": {w: _spread_skill(1 / narrow, scale) for w, scale in
                          (("pose", 160.0), ("joint", 45.0))},
         "risk_coverage": _risk_coverage(),
-        "skill": {
+        "skill": 0.4, "skill_scores": {
             "value": 0.62, "interval": [0.58, 0.66], "energy_mm": 142.7,
             "marginal_energy_mm": 375.5, "sharpness_mm": 165.2, "marginal_sharpness_mm": 601.0,
             "crps": {"x": 0.71, "y": 0.78, "z": 0.44},

@@ -23,7 +23,7 @@ from report.test_study_page import HOSTILE, Page
 PARTS = [
     "words", "evidence", "poses", "invalid", "hypotheses", "skeleton", "alpha", "groups", "factors",
     "bias", "ranks", "whole_pose", "scores", "sharpness_mm", "spread_skill", "risk_coverage",
-    "skill", "strata", "perfect", "score", "notes", "provenance", "verdict",
+    "skill", "skill_scores", "strata", "perfect", "score", "notes", "provenance", "verdict",
 ]  # fmt: skip
 
 
@@ -140,7 +140,7 @@ def test_numbers_that_are_not_finite_are_dashes() -> None:
     result["factors"]["common"]["factor"] = float("nan")
     result["factors"]["per_joint"]["spine"] |= {"factor": float("inf"), "x": 0.0}
     result["evidence"][0] |= {"effect": float("nan"), "p_value": float("nan")}
-    result["skill"]["crps"]["x"] = float("-inf")
+    result["skill_scores"]["crps"]["x"] = float("-inf")
     result["strata"][0]["factor"] = 0.0
     assert not re.search(r"[\s\",>(-](nan|inf)[\s\",<)]", diagnosis_html(result))
 
@@ -178,7 +178,7 @@ def test_of_many_tests_the_overall_ones_come_first_and_the_rest_is_folded() -> N
 )  # fmt: skip
 def test_skill_is_said_in_words(low: float, said: str) -> None:
     result = diagnosis()
-    result["skill"] |= {"value": 0.15, "interval": [low, 0.3]}
+    result["skill_scores"] |= {"value": 0.15, "interval": [low, 0.3]}
     assert said in words_of(result)
 
 

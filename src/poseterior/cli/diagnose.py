@@ -80,7 +80,7 @@ def show_diagnosis(result: Mapping[str, Any]) -> None:
         f"{groups['by']} (effective {groups['effective']:.1f})"
     )
     print(f"verdict: {result['verdict']}", *result["words"], sep="\n  ")
-    common, skill = result["factors"]["common"], result["skill"] or {}
+    common, skill = result["factors"]["common"], result["skill_scores"] or {}
     perfect, risk = result["perfect"], result["risk_coverage"]
     ece = _number(score["ece_median"], score["intervals"]["ece_median"], 3)
     lines = {

@@ -185,8 +185,8 @@ class Diagnosis:
 
         Returns:
             `verdict`, `words`, `evidence`, `groups`, `factors`, `bias`, `ranks`, `whole_pose`,
-            `scores`, `sharpness_mm`, `spread_skill`, `risk_coverage`, `skill`, `strata`,
-            `perfect`, and `score`, the dictionary of `ScoreAccumulator.compute`.
+            `scores`, `sharpness_mm`, `spread_skill`, `risk_coverage`, `skill`, `skill_scores`,
+            `strata`, `perfect`, and `score`, the dictionary of `ScoreAccumulator.compute`.
         """
         counts = self._ranks.counts.sum(-1)
         effective = effective_groups(counts).item()
@@ -213,7 +213,8 @@ class Diagnosis:
             **self._decomposed.compute(draws),
             "spread_skill": self._spread_skill.compute(draws),
             "risk_coverage": self._risk.compute(draws),
-            "skill": skill,
+            "skill": None if skill is None else skill["value"],
+            "skill_scores": skill,
             "strata": strata + rank_tables.clips(self._ranks, self._groups.names),
             "perfect": rank_tables.perfect(self._ranks, score, ranks["independent_poses"]),
             "score": score,

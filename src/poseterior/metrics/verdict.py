@@ -125,6 +125,9 @@ def _whole_fault(whole: list[Evidence], tests: Iterable[Evidence], limits: Limit
     )  # fmt: skip
 
 
+# Effective groups below which no variance between groups can be told.
+_SEVERAL = 1.5
+
 _FIRST = {
     "biased": "Biased: the target lies to one side of the hypotheses too often for chance.",
     "wrong_by_joint": "Wrong by joint: no one factor puts the spread of all joints and axes right.",
@@ -151,6 +154,12 @@ def _fault_words(fault: str, seen: list[Evidence]) -> list[str]:
 
 
 def _undecided_words(open_: list[Evidence], limits: Limits, groups: float) -> list[str]:
+    if groups < _SEVERAL:
+        return [
+            "Undecided: all poses, or nearly all, are of one group (clip), so that nothing tells "
+            "how much they depend on each other.",
+            "If they do not, say so: by row.",
+        ]
     first = f"Undecided: {groups:.0f} independent groups of poses are too few to tell."
     if not open_:
         return [first]

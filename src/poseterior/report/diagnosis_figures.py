@@ -194,7 +194,7 @@ def spread_skill(result: Mapping[str, Any]) -> str:
 
 def skill(result: Mapping[str, Any]) -> str:
     """Energy score and spread beside those of the data's own marginal."""
-    title, found = "Does it use its input?", part(result, "skill")
+    title, found = "Does it use its input?", part(result, "skill_scores")
     if finite(found.get("value")) is None:
         return missing(title, "The result holds no skill against the data's own marginal.")
     groups = {

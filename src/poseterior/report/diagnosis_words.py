@@ -132,7 +132,7 @@ def _group_name(result: Mapping[str, Any]) -> str:
 
 def skill_sentence(result: Mapping[str, Any]) -> str:
     """Whether the posterior uses its input, in words; empty where that is unknown."""
-    skill = part(result, "skill")
+    skill = part(result, "skill_scores")
     value, ends = finite(skill.get("value")), span(skill)
     if value is None:
         return ""
@@ -187,7 +187,7 @@ def _cards(result: Mapping[str, Any]) -> Iterator[str]:
         meaning = f"The factor farthest from 1 of any joint: that of the {joint}."
         yield _card(f"Worst joint: {joint}", meaning, "× " + rounded(entry["factor"], 2),
                     span(entry), 2)  # fmt: skip
-    skill = part(result, "skill")
+    skill = part(result, "skill_scores")
     if finite(skill.get("value")) is not None:
         meaning = (
             "How much lower the energy score is than that of the data's own marginal: 0 is no "

@@ -62,7 +62,7 @@ def _slope(result: Result) -> bool:
 
 
 def _useless(result: Result) -> bool:
-    interval = result["skill"]["interval"]
+    interval = result["skill_scores"]["interval"]
     return interval is not None and interval[0] < 0.02
 
 
