@@ -1,18 +1,19 @@
-"""`Keypoints`: the labelled 2D observation of people that every lifter takes."""
+"""`Keypoints`: the labelled 2D observation of people that every lifter takes, and who makes it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from poseterior.errors import require
 from poseterior.geometry.skeleton import Skeleton
 
-__all__ = ["Detector", "Keypoints"]
+__all__ = ["Detector", "Keypoints", "PersonBoxes", "PersonFinder"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +95,62 @@ class Keypoints:
         return self._each(move)
 
 
+@dataclass(frozen=True, eq=False)
+class PersonBoxes:
+    """Where the people of one image are, the most certain first.
+
+    Attributes:
+        corners: (P, 4) float32 x1, y1, x2, y2 px of the image, x1 < x2 and y1 < y2, in the
+            convention of `Keypoints`: pixel i covers i - 1/2 to i + 1/2. P may be 0.
+        score: (P,) float32, the finder's raw number.
+    """
+
+    corners: Tensor
+    score: Tensor
+
+    def __len__(self) -> int:
+        return len(self.corners)
+
+
+@runtime_checkable
+class PersonFinder(Protocol):
+    """Finds people in images."""
+
+    def find(self, images: Sequence[np.ndarray]) -> list[PersonBoxes]:
+        """The people of each image, in the order of the images, on the CPU.
+
+        Args:
+            images: uint8 arrays (h, w, 3), RGB, upright; their sizes may differ.
+        """
+        ...
+
+
 @runtime_checkable
 class Detector(Protocol):
-    """Anything that turns an image (H, W, 3) uint8 RGB into the `Keypoints` of its people."""
+    """Turns images and the boxes of their people into `Keypoints` with covariances.
 
-    def __call__(self, image: Tensor) -> Keypoints: ...
+    Attributes:
+        skeleton: of the keypoints.
+    """
+
+    skeleton: Skeleton
+
+    def detect(self, images: Sequence[np.ndarray], boxes: Sequence[Tensor]) -> list[Keypoints]:
+        """The people of each image, in the order of the images, on the CPU.
+
+        Args:
+            images: uint8 arrays (h, w, 3), RGB, upright; their sizes may differ.
+            boxes: for each image the people's boxes (P, 4), as `PersonBoxes.corners`. P may
+                be 0 and may differ.
+
+        Returns:
+            For each image `Keypoints` of batch shape (P,), in the order of its boxes:
+            `pixels` and `covariance` in px and px² of the full image, `confidence` the
+            detector's raw number, `image_size`; float32, `intrinsics` None. The same for an
+            image whether it is alone or among others.
+
+        Raises:
+            InputError: an image of another shape or dtype; a box that is not finite, empty,
+                or does not overlap its image; as many boxes as images not given.
+        """
+        ...
