@@ -8,7 +8,7 @@ the posterior widens there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -38,6 +38,8 @@ class CouplingFlowConfig:
         blocks: coupling blocks, each of two couplings and a fixed permutation.
         hidden, depth: hidden layers of a coupling's subnetwork.
         alpha: soft clamp of the log scales.
+        covariances: whether it sees the keypoints' covariances; points alone if False, to show
+            what the detector's uncertainty is worth (paper 001, Section 3.2).
     """
 
     members: int = 2
@@ -49,6 +51,7 @@ class CouplingFlowConfig:
     hidden: int = 192
     depth: int = 2
     alpha: float = 2.0
+    covariances: bool = True
 
 
 class _Member(nn.Module):
@@ -88,8 +91,12 @@ class CouplingFlow(Lifter):
     Config = CouplingFlowConfig
     PRESETS: ClassVar[dict[str, CouplingFlowConfig]] = {
         "small": CouplingFlowConfig(),
+        "small_points": CouplingFlowConfig(covariances=False),
         "paper": CouplingFlowConfig(
             members=1, width=1024, context=256, blocks=8, hidden=1024, depth=1
+        ),
+        "paper_points": CouplingFlowConfig(
+            members=1, width=1024, context=256, blocks=8, hidden=1024, depth=1, covariances=False
         ),
     }
     temperature: Tensor
@@ -105,6 +112,11 @@ class CouplingFlow(Lifter):
         # Standard deviation of the latent: 1 as trained; a recalibration may change it.
         self.register_buffer("temperature", torch.ones(()))
 
+    def _conditions(self, keypoints: Keypoints) -> Conditions:
+        if not self.config.covariances:
+            keypoints = replace(keypoints, covariance=torch.zeros_like(keypoints.covariance))
+        return condition(keypoints, self.skeleton)
+
     def _posteriors(self, conditions: Conditions) -> list[FlowPosterior]:
         scale = self.temperature.expand(len(conditions.features))
         return [
@@ -114,12 +126,12 @@ class CouplingFlow(Lifter):
 
     def forward(self, keypoints: Keypoints) -> Posterior:
         """The posterior given keypoints with batch shape (B,)."""
-        posteriors = self._posteriors(condition(keypoints, self.skeleton))
+        posteriors = self._posteriors(self._conditions(keypoints))
         return posteriors[0] if len(posteriors) == 1 else MixturePosterior(posteriors)
 
     def losses(
         self, keypoints: Keypoints, pose: Tensor, generator: torch.Generator
     ) -> dict[str, Tensor]:
         """The negative log-likelihood of every member, in nats, averaged over the batch."""
-        posteriors = self._posteriors(condition(keypoints, self.skeleton))
+        posteriors = self._posteriors(self._conditions(keypoints))
         return {f"nll_{k}": -p.log_prob(pose).mean() for k, p in enumerate(posteriors)}

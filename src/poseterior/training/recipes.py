@@ -98,7 +98,7 @@ _SMALL_CVAE = FitConfig(
 
 RECIPES: dict[str, dict[str, FitConfig]] = {
     "cinn": {"small": _SMALL_CINN, "paper": _CINN},
-    "coupling_flow": {"small": _FLOW, "paper": _FLOW},
+    "coupling_flow": dict.fromkeys(("small", "paper", "small_points", "paper_points"), _FLOW),
     "simple_baseline": {
         "small": _BASELINE,
         "paper": FitConfig(
