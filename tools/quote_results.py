@@ -15,6 +15,7 @@ from typing import Any
 
 from poseterior.report.faults_table import faults_table
 from poseterior.report.study_tables import markdown_table
+from poseterior.studies import STUDIES
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -35,9 +36,10 @@ class Results:
     """The studies' rows by study, method and what else tells them apart."""
 
     def __init__(self, folder: Path = RESULTS) -> None:
-        files = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
+        names = [study for study in STUDIES if (folder / f"{study}.json").exists()]
+        files = {name: json.loads((folder / f"{name}.json").read_text()) for name in names}
         self.table1 = files["table1"]
-        self.rows = {name: result.get("rows", []) for name, result in files.items()}
+        self.rows = {name: result["rows"] for name, result in files.items()}
 
     def row(self, study: str, method: str, **wanted: Any) -> Row:
         """The one row of a method with these values."""

@@ -22,8 +22,8 @@ class Recalibrated(Posterior):
 
     Hypotheses are repaired among each other, as many at a time as the recalibration was fitted
     on: `sample((H,))` draws H of the base and repairs them, fewer are the first of H, more come
-    from several such sets. It has no density. `mode` and `latent_centre` are the base's, as a
-    repaired file carries them over.
+    from several such sets. It has no density and no exact mode. `latent_centre` is the
+    base's, as a repaired file carries it over.
 
     Args:
         base: the posterior to repair, with one batch dimension.
@@ -40,7 +40,7 @@ class Recalibrated(Posterior):
             expected=recalibration.skeleton.name, found=base.skeleton.name,
         )  # fmt: skip
         self.base, self.recalibration, self.keypoints = base, recalibration, keypoints
-        self.has_mode, self.has_latent_centre = base.has_mode, base.has_latent_centre
+        self.has_latent_centre = base.has_latent_centre
 
     def sample(
         self, sample_shape: Iterable[int] = (), generator: torch.Generator | None = None
@@ -66,11 +66,6 @@ class Recalibrated(Posterior):
         }  # fmt: skip
         valid = torch.ones(len(hypotheses), dtype=torch.bool)
         return PredictionRows(0, hypotheses, valid, {}, **observed)
-
-    @property
-    def mode(self) -> Tensor:
-        """The base's, before repair."""
-        return self.base.mode
 
     @property
     def latent_centre(self) -> Tensor:

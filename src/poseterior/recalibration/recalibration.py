@@ -108,9 +108,9 @@ class Recalibration(ABC):
     def apply(self, rows: PredictionRows, source: object = "recalibration") -> PredictionRows:
         """Rows with repaired hypotheses; those that are not valid stay as they are.
 
-        Weights, targets, labels, what was observed, `mode` and `latent_centre` (both of the
-        posterior before repair) are carried over. The densities are not: they are those of
-        the hypotheses before.
+        Weights, targets, labels, what was observed and `latent_centre` (a pose that the lifter
+        gave, whatever its spread) are carried over. The densities and the mode are not: they
+        are those of the hypotheses before.
 
         Raises:
             InputError: rows of another skeleton or with another number of hypotheses, without
@@ -129,7 +129,7 @@ class Recalibration(ABC):
             require_spread(some, self.skeleton, source)
             fixed = self.repair(some).to(hypotheses.dtype)
             hypotheses = hypotheses.index_copy(0, index, fixed)
-        return replace(rows, hypotheses=hypotheses, log_prob=None, target_log_prob=None)
+        return replace(rows, hypotheses=hypotheses, log_prob=None, target_log_prob=None, mode=None)
 
     def check(self, joints: int, hypotheses: int, source: object = "recalibration") -> None:
         """`InputError` unless poses have this skeleton's joints and this many hypotheses."""
