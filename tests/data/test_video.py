@@ -1,0 +1,148 @@
+"""Videos: order, rotation, broken frames, starting anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from drawn_media import break_frames, numbered, shown_number, turn_video, write_video
+from poseterior.data.frames import FrameSource
+from poseterior.data.video import open_video
+from poseterior.errors import InputError
+
+av = pytest.importorskip("av", reason="reading videos needs PyAV")
+
+N = 50
+# Container and codec; B-frames, several key frames, and raw streams that have no times.
+FORMATS = {
+    "mp4": ("libx264", {"g": "12", "bf": "2"}),
+    "mkv": ("libx264", {"g": "12", "bf": "2"}),
+    "webm": ("libvpx-vp9", {"g": "12", "deadline": "realtime"}),
+    "ts": ("libx264", {"g": "12"}),
+    "avi": ("libx264", {"g": "12", "bf": "2"}),
+    "mpg": ("mpeg2video", {"g": "12"}),
+    "h264": ("libx264", {"g": "12", "bf": "2"}),
+}
+
+
+@pytest.fixture(scope="module", params=FORMATS)
+def clip(request, tmp_path_factory):
+    codec, options = FORMATS[request.param]
+    path = tmp_path_factory.mktemp("clip") / f"clip.{request.param}"
+    return write_video(path, map(numbered, range(N)), codec, **options)
+
+
+def digests(frames):
+    return [(f.place, f.image is not None and hashlib.md5(f.image).hexdigest()) for f in frames]
+
+
+def test_frames_come_one_at_a_time_in_order(clip):
+    video = open_video(clip)
+    assert isinstance(video, FrameSource)
+    assert video.frames == N
+    for place, frame in enumerate(video.read()):
+        assert frame.place == frame.number == place
+        assert frame.image.shape == (96, 160, 3)
+        assert shown_number(frame.image) == place
+        assert frame.time_s is None or frame.time_s == pytest.approx(place / 30, abs=2e-3)
+    assert place == N - 1
+
+
+def test_reading_from_any_frame_gives_the_same_pictures(clip):
+    video = open_video(clip)
+    whole = digests(video.read())
+    for start in (1, 11, 12, 13, 30, N - 1, N):
+        assert digests(video.read(start)) == whole[start:]
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mkv", "webm"])
+def test_broken_frames_keep_their_place(tmp_path, kind):
+    codec, options = FORMATS[kind]
+    path = write_video(tmp_path / f"clip.{kind}", map(numbered, range(N)), codec, **options)
+    break_frames(path, (20, N - 1))
+    video = open_video(path)
+    frames = list(video.read())
+    assert [f.place for f in frames] == list(range(N))
+    broken = {f.place for f in frames if f.image is None}
+    assert broken >= {20, N - 1}
+    assert not broken & {*range(12), *range(24, 36)}  # other groups of pictures are whole
+    for frame in frames:
+        if frame.place in range(12) or frame.place in range(24, 36):
+            assert shown_number(frame.image) == frame.place
+    for start in (15, 20, 21, 22, 40):
+        assert digests(video.read(start)) == digests(frames)[start:]
+
+
+def test_a_raw_stream_without_times_keeps_the_number_of_frames(tmp_path):
+    path = write_video(tmp_path / "clip.avi", map(numbered, range(N)), "mpeg4", g="12")
+    data = path.read_bytes()
+    (tmp_path / "cut.avi").write_bytes(data)
+    break_frames(tmp_path / "cut.avi", (30,))
+    frames = list(open_video(tmp_path / "cut.avi").read())
+    assert [f.place for f in frames] == list(range(N))
+    assert frames[30].image is None
+
+
+# (x, y) stored goes to (a x + c y, b x + d y) shown, y down: ISO 14496-12, 6.2.2.
+@pytest.mark.parametrize(
+    ("matrix", "corner"),
+    [
+        ((1, 0, 0, 1), ("bottom", "left")),
+        ((0, 1, -1, 0), ("top", "left")),
+        ((-1, 0, 0, -1), ("top", "right")),
+        ((0, -1, 1, 0), ("bottom", "right")),
+    ],
+)
+def test_the_display_matrix_is_applied(tmp_path, matrix, corner):
+    path = write_video(tmp_path / "clip.mp4", [numbered(0)] * 3)
+    turn_video(path, matrix)
+    image = next(open_video(path).read()).image
+    assert image.shape == ((96, 160, 3) if matrix[0] else (160, 96, 3))
+    # The red square, stored at the bottom left.
+    rows, columns = np.nonzero((image[..., 0] > 180) & (image[..., 1] < 90))
+    row, column = rows.mean() / len(image), columns.mean() / image.shape[1]
+    assert ("bottom" if row > 0.5 else "top", "right" if column > 0.5 else "left") == corner
+
+
+def test_a_file_that_ends_early_says_so(tmp_path):
+    path = write_video(tmp_path / "whole.mp4", map(numbered, range(N)), movflags="faststart")
+    whole = open_video(path)
+    assert whole.facts == {"frames_per_second": 30.0}
+    short = tmp_path / "short.mkv"
+    write_video(short, map(numbered, range(N)), g="12")
+    short.write_bytes(short.read_bytes()[: short.stat().st_size // 2])
+    video = open_video(short)
+    assert 0 < video.frames < N
+    assert [f.place for f in video.read()] == list(range(video.frames))
+
+
+@pytest.mark.parametrize("content", [b"", b"no video at all " * 50, b"\0\0\0\x20ftypisom"])
+def test_a_file_that_is_no_video_is_one_error_that_names_it(tmp_path, content):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"clip\.mp4"):
+        open_video(path)
+    with pytest.raises(InputError, match="nowhere"):
+        open_video(tmp_path / "nowhere.mp4")
+
+
+def test_sound_alone_is_no_video(tmp_path):
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=16000)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), "fltp", "mono")
+        sound.sample_rate = 16000
+        container.mux(stream.encode(sound))
+        container.mux(stream.encode())
+    with pytest.raises(InputError, match="video"):
+        open_video(path)
+
+
+def test_a_playlist_leads_nowhere(tmp_path):
+    target = write_video(tmp_path / "clip.mp4", [numbered(1)] * 3)
+    playlist = tmp_path / "list.mp4"
+    playlist.write_text(f"ffconcat version 1.0\nfile '{target}'\n")
+    with pytest.raises(InputError, match=r"list\.mp4"):
+        open_video(playlist)
