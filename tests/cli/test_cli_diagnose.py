@@ -32,10 +32,16 @@ def test_the_verdict_is_printed_and_written(run, tmp_path, spread, verdict):
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
-def test_weights_that_do_not_sum_are_refused(run, tmp_path):
-    arrays = predictions(rows=30, hypotheses=25) | {"weights": np.zeros((30, 25), np.float32)}
+@pytest.mark.parametrize(
+    ("weight", "expected"),
+    [(0.0, "a sum above zero"), (1.0, "weights that sum to 1"), (-0.04, "weights of 0 or more")],
+)
+def test_weights_that_do_not_sum_are_refused(run, tmp_path, weight, expected):
+    weights = np.full((30, 25), 1 / 25, np.float32)
+    weights[7] = weight
+    arrays = predictions(rows=30, hypotheses=25) | {"weights": weights}
     ended = run("diagnose", save(tmp_path / "in.npz", arrays), "--json", tmp_path / "o.json")
-    assert_refused(ended, "weights", "in.npz")
+    assert_refused(ended, expected, "in.npz", "[7")
     assert not (tmp_path / "o.json").exists()
 
 

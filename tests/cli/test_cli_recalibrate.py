@@ -74,7 +74,7 @@ def test_fit_and_apply(tmp_path: Path, val: Path, run: Any, method: str) -> None
 def test_what_else_a_file_has_is_carried_over(tmp_path: Path, fitted: Path, run: Any) -> None:
     rng = np.random.default_rng(0)
     extra = {
-        "weights": rng.random((ROWS, COUNT)).astype(np.float32),
+        "weights": rng.dirichlet(np.ones(COUNT), ROWS).astype(np.float32),
         "mode": rng.random((ROWS, 17, 3)).astype(np.float32),
         "latent_centre": rng.random((ROWS, 17, 3)).astype(np.float32),
         "observed_keypoints": rng.random((ROWS, 17, 2)).astype(np.float32),

@@ -201,9 +201,12 @@ def test_strata_find_where_the_fault_is() -> None:
     assert factor["occlusion", "joint seen"] == pytest.approx(1, rel=0.05)
     assert factor["occlusion", "all joints seen"] == pytest.approx(1, rel=0.05)
     assert factor["occlusion", "1 to 3 joints not seen"] > 1.1
-    assert {part["by"] for part in strata} == {"occlusion", "depth", "clip"}
+    assert {part["by"] for part in strata} == {"occlusion", "depth", "joint", "clip"}
     assert sum(part["by"] == "clip" for part in strata) == 20
-    assert set(factor) - set(STRATA) == {("clip", f"clip {n}") for n in range(20)}
+    joints = {("joint", H36M_17.joints[joint]) for joint in H36M_17.free}
+    assert set(factor) - set(STRATA) == {("clip", f"clip {n}") for n in range(20)} | joints
+    assert factor["joint", "left_knee"] > 1.15
+    assert factor["joint", "right_wrist"] == pytest.approx(1, rel=0.1)
 
 
 def test_depth_is_that_of_target_and_hypotheses_alike() -> None:

@@ -61,7 +61,7 @@ def diagnose(
             that do not differ, or anything bad in the files.
     """
     if not isinstance(predictions, Predictions):
-        with open_predictions(predictions, target) as opened:
+        with open_predictions(predictions, target, sums_to_one=True) as opened:
             return diagnose(opened, by=by, hypotheses=hypotheses, seed=seed, progress=progress)
     require(
         "target" in predictions.fields, predictions.path, "target",

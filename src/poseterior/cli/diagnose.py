@@ -44,7 +44,7 @@ class Diagnose:
         inputs = (self.predictions, self.target)
         check_outputs(self.json, self.report, folder=self.plots, inputs=inputs)
         with (
-            open_predictions(self.predictions, self.target) as opened,
+            open_predictions(self.predictions, self.target, sums_to_one=True) as opened,
             bar("diagnosing") as advance,
         ):
             result = diagnose(

@@ -76,7 +76,7 @@ class Recalibrate:
         from poseterior.batch.recalibrate import fit_file
         from poseterior.data.predictions import open_predictions
 
-        with open_predictions(self.predictions, self.target) as opened:
+        with open_predictions(self.predictions, self.target, sums_to_one=True) as opened:
             return fit_file(opened, method, rule=self.rule)
 
     def _fit_lifter(self) -> Fitted:
@@ -102,7 +102,10 @@ class Recalibrate:
 
         fitted = load_recalibration(path)
         self._write_regions(fitted, path)
-        with open_predictions(self.predictions) as opened, bar("repairing") as advance:
+        with (
+            open_predictions(self.predictions, sums_to_one=True) as opened,
+            bar("repairing") as advance,
+        ):
             done = repair_file(opened, fitted, self.out, advance)
         _warn(done, path)
         print(
@@ -122,7 +125,10 @@ class Recalibrate:
         of = fitted.recalibration
         if not isinstance(of, Conformal):
             raise InputError(path, "method", expected="conformal for --regions", found=of.method)
-        with open_predictions(self.predictions) as opened, bar("regions") as advance:
+        with (
+            open_predictions(self.predictions, sums_to_one=True) as opened,
+            bar("regions") as advance,
+        ):
             shares = write_regions(opened, of, self.regions, self.level, advance)
         covered = ", ".join(f"{name} {share:.3f}" for name, share in shares.items())
         print(f"{self.regions}: regions at {self.level:g}; targets covered: {covered or 'unknown'}")

@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 _CHUNK_BYTES = 1 << 23
+_SUM_ERROR = 1e-3
 _PER_HYPOTHESIS = ("hypotheses", "weights", "log_prob")
 
 
@@ -54,8 +55,11 @@ class Predictions:
             separate file gives it.
     """
 
-    def __init__(self, reader: NpzReader, targets: TargetFile | None = None) -> None:
+    def __init__(
+        self, reader: NpzReader, targets: TargetFile | None = None, sums_to_one: bool = False
+    ) -> None:
         self.path, self._reader, self._targets = reader.path, reader, targets
+        self._sums_to_one = sums_to_one
         self.skeleton = read_skeleton(reader)
         shape, joints = reader["hypotheses"].shape, len(self.skeleton)
         require(
@@ -152,6 +156,8 @@ class Predictions:
         }
         if "weights" in numbers:
             numbers["weights"] = self._normalised(numbers["weights"], valid, start)
+            if self._sums_to_one:
+                self._require_sums(arrays["weights"], valid, start)
         tensors = {
             name: torch.from_numpy(np.ascontiguousarray(array))
             for name, array in (masks | numbers).items()
@@ -165,6 +171,11 @@ class Predictions:
         path = self._targets.path if self._targets and name == "target" else self.path
         require_where(np.isfinite(array), array, path, name, start, "finite numbers where valid")
         return array
+
+    def _require_sums(self, weights: np.ndarray, valid: np.ndarray, start: int) -> None:
+        total = as_float(weights).sum(1)
+        near = (np.abs(total - 1) < _SUM_ERROR) | ~valid
+        require_where(near, total, self.path, "weights", start, "weights that sum to 1")
 
     def _normalised(self, weights: np.ndarray, valid: np.ndarray, start: int) -> np.ndarray:
         require_where(weights >= 0, weights, self.path, "weights", start, "weights of 0 or more")
@@ -183,7 +194,10 @@ def _used(name: str, valid: np.ndarray, joints: np.ndarray | None) -> np.ndarray
 
 
 def open_predictions(
-    path: str | os.PathLike[str], target: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str],
+    target: str | os.PathLike[str] | None = None,
+    *,
+    sums_to_one: bool = False,
 ) -> Predictions:
     """Open a predictions `.npz`, taking `target` from another file if given.
 
@@ -194,6 +208,8 @@ def open_predictions(
             `PREDICTION_FIELDS`.
         target: `target` (M, J, 3) metres; `skeleton`, `clip`, `frame` and `person` must be
             those of the predictions where both files have them.
+        sums_to_one: refuse weights of a row that do not sum to 1 (within 0.001), where what is
+            missing would be taken for calibration; else they are normalised.
 
     Raises:
         InputError: a file that is missing, truncated or foreign, an unknown skeleton, wrong
@@ -205,6 +221,6 @@ def open_predictions(
         if target is not None:
             targets = TargetFile(Path(target))
             opened.callback(targets.close)
-        predictions = Predictions(reader, targets)
+        predictions = Predictions(reader, targets, sums_to_one)
         opened.pop_all()
     return predictions

@@ -196,7 +196,7 @@ class Diagnosis:
         score = self._score.compute()
         by = self.by if self._labelled or self.by == "row" else "block"
         kept = ("poses", "invalid", "hypotheses", "skeleton")
-        strata = self._strata.compute(self._ranks.hypotheses)
+        strata = self._strata.compute(self._ranks.hypotheses) + rank_tables.joints(self._ranks)
         ranks = rank_tables.ranks(self._ranks)
         skill = self._skill.compute(draws)
         return {

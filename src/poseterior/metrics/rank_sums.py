@@ -135,9 +135,9 @@ class RankSums:
         """Means (K, 3): column 0 the normal score, 1 its square, then coverage at `LEVELS`."""
         return GroupedMean.of(self._joints.sums[..., column], self.counts[..., None])
 
-    def score_sums(self, column: int) -> Tensor:
-        """Sums (G,) of a column of `score` over joints and axes."""
-        return self._joints.sums[..., column].sum((1, 2))
+    def joint_sums(self, column: int) -> Tensor:
+        """Sums (G, K) of a column of `score` over axes."""
+        return self._joints.sums[..., column].sum(-1)
 
     def bins(self) -> GroupedMean:
         """Shares (K, 3, BINS) of the rank histograms."""

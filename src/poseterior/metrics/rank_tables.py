@@ -23,7 +23,7 @@ from poseterior.metrics.reliability import PerfectECE, perfect_ece
 from poseterior.metrics.spread_factor import spread_factor
 from poseterior.metrics.strata import stratum
 
-__all__ = ["bias", "clips", "factors", "perfect", "ranks", "whole_pose"]
+__all__ = ["bias", "clips", "factors", "joints", "perfect", "ranks", "whole_pose"]
 
 _REGIONS = {
     "radius": "Regions about the centre that hold the nearest hypotheses.",
@@ -132,17 +132,31 @@ def _curve(mean: GroupedMean, poses: float, words: str) -> dict[str, Any]:
     }
 
 
+def joints(sums: RankSums) -> list[dict[str, Any]]:
+    """One stratum a joint that has poses."""
+    columns = _axis_means(sums)
+    return [
+        stratum("joint", name, columns[:, k], sums.counts[:, k, None], sums.hypotheses)
+        for k, name in enumerate(_joints(sums))
+        if bool(sums.counts[:, k].any())
+    ]
+
+
 def clips(sums: RankSums, names: Mapping[int, str]) -> list[dict[str, Any]]:
     """One stratum a group, the farthest from right first; without interval, for it is one group."""
-    columns = torch.stack([sums.score_sums(column) for column in range(4)], dim=-1)
-    counts = 3 * sums.counts.sum(-1)
+    columns, counts = _axis_means(sums).sum(1), sums.counts.sum(-1)
     found = [
-        stratum(
-            "clip", name, columns[g, None] , counts[g, None, None], sums.hypotheses
-        ) | {"interval": None, "poses": int(sums.counts[g].max())}
-        for g, name in names.items() if counts[g] > 0
-    ]  # fmt: skip
+        stratum("clip", name, columns[g, None], counts[g, None, None], sums.hypotheses)
+        | {"interval": None, "poses": int(sums.counts[g].max())}
+        for g, name in names.items()
+        if counts[g] > 0
+    ]
     return sorted(found, key=lambda part: -abs(torch.tensor(part["factor"]).log().item()))
+
+
+def _axis_means(sums: RankSums) -> Tensor:
+    """Sums (G, K, 4) over poses of the scores' means over axes."""
+    return torch.stack([sums.joint_sums(column) / 3 for column in range(4)], dim=-1)
 
 
 def perfect(sums: RankSums, score: Mapping[str, Any], independent: float) -> dict[str, Any] | None:
