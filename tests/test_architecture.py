@@ -47,7 +47,10 @@ GLOBAL_SWITCHES = {
     "use_deterministic_algorithms", "set_float32_matmul_precision", "set_detect_anomaly",
 }  # fmt: skip
 
-HEAVY = ("matplotlib", "rich", "tyro", "h5py", "pandas", "plotly", "lightning_fabric", "lightning")
+HEAVY = (
+    "matplotlib", "rich", "tyro", "h5py", "pandas", "plotly", "lightning_fabric", "lightning",
+    "transformers", "onnxruntime", "PIL",
+)  # fmt: skip
 IMPORT_SECONDS = 2.0
 
 

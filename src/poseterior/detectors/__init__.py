@@ -1,0 +1,1 @@
+"""Detectors: images in, keypoints with covariances out. Needs the extra `[detect]`."""
