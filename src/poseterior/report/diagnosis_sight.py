@@ -27,8 +27,8 @@ def sight() -> str:
         f"Posteriors with a known fault, {found['poses']:,} poses of {found['hypotheses']} "
         f"hypotheses, {found['seeds']} seeds each. A dot: the diagnostic fires (nearly) always; a "
         "share: sometimes; empty: it is blind to that fault, or silent as it should be. "
-        f"{silent} of {right['seeds']} other right posteriors were called calibrated. That a "
-        "posterior ignores its input, only skill tells."
+        f"{silent} of {right['seeds']} other right posteriors were called calibrated. A posterior "
+        "that ignores its input shows it in its skill, and in a spread that is the same for all."
     )
     shown = table(("Diagnostic", *map(escape, posteriors)), rows)
     return section("What the diagnostics can see", f'<p class="lead">{escape(words)}</p>', shown)
