@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +49,8 @@ def lift(
     chunk: int = DEFAULT_CHUNK,
     progress: Progress | None = None,
     log_prob: bool = True,
+    made: Mapping[str, Any] | None = None,
+    allow_none: bool = False,
 ) -> Lifted:
     """Lift every observation and write the hypotheses to a predictions `.npz`.
 
@@ -65,11 +68,13 @@ def lift(
         progress: called with the rows done and the rows in all.
         log_prob: also store the density of every hypothesis, where there is one; it takes
             about as long as drawing them.
+        made: entries for the `provenance` beside those of the lift: how the source was made.
+        allow_none: a source of which no row can be lifted gives a file without a valid row.
 
     Raises:
         InputError: observations that are bad, a target whose density is not finite, no root
-            to be had from the source's joints, no row that can be lifted, a place that cannot
-            be written.
+            to be had from the source's joints, no row that can be lifted (unless `allow_none`),
+            a place that cannot be written.
     """
     sampling = Sampling(hypotheses, seed, log_prob)
     path = check_writable(out)
@@ -78,14 +83,15 @@ def lift(
     device, _ = placement(lifter)
     lifted = 0
     with write_predictions(path, source.rows, lifter.skeleton) as writer:
-        made = lift_provenance(source, lifter, hypotheses, seed, device)
-        writer.put(provenance=json.dumps(made, sort_keys=True))
+        own = lift_provenance(source, lifter, hypotheses, seed, device)
+        writer.put(provenance=json.dumps({**(made or {}), **own}, sort_keys=True))
         for rows in lifted_blocks(source, lifter, sampling, chunk):
             writer.write(rows.start, **prediction_arrays(rows))
             lifted += int(rows.valid.sum())
             if progress is not None:
                 progress(rows.start + len(rows), source.rows)
-        require_some(lifted, source)
+        if not allow_none:
+            require_some(lifted, source)
     return Lifted(path, source.rows, source.rows - lifted)
 
 

@@ -72,6 +72,10 @@ class FrameSource(Protocol):
         """Every picture from place `start` on, in order, the broken ones as such."""
         ...
 
+    def place_of(self, number: int) -> int:
+        """The place of the picture that the source calls `number`."""
+        ...
+
     def fingerprint(self) -> str:
         """Hexadecimal digits that change with the data."""
         ...

@@ -105,7 +105,8 @@ class Images:
         require(len(files) > 0, name, "", expected="a folder with images", found="none in it")
         self.name, self.label, self.files = str(name), Path(name).name, list(files)
         self.frames = len(self.files)
-        self._numbers = frame_numbers([file.name for file in self.files])
+        names = [file.name for file in self.files]
+        self._numbers = frame_numbers(names) if self.frames > 1 else [0]
 
     @property
     def facts(self) -> Mapping[str, object]:
@@ -118,7 +119,7 @@ class Images:
             yield self._frame(place)
 
     def _frame(self, place: int) -> Frame:
-        number = self._numbers[place] if self.frames > 1 else 0
+        number = self._numbers[place]
         try:
             photo = read_image(self.files[place])
         except InputError:
@@ -126,6 +127,10 @@ class Images:
                 raise
             return Frame(place, number, None)
         return Frame(place, number, photo.pixels, photo.focal)
+
+    def place_of(self, number: int) -> int:
+        """Where the image of that number is."""
+        return self._numbers.index(number)
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits of the files' names and contents."""

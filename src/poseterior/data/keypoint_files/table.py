@@ -10,7 +10,7 @@ from torch import Tensor
 from poseterior.errors import InputError, require
 from poseterior.keypoints import Keypoints
 
-__all__ = ["KeypointTable", "select_person"]
+__all__ = ["KeypointTable", "box_area", "select_person"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +63,10 @@ def select_person(table: KeypointTable, who: str | int = "largest") -> KeypointT
     if who == "all":
         return table
     if who == "largest":
-        return _rows(table, _best(table, _box_area(table.keypoints)))
+        return _rows(table, _best(table, box_area(table.keypoints)))
     number = _number(table, who)
     here = table.person == number
-    chosen = _rows(table, _best(table, torch.where(here, _box_area(table.keypoints), -torch.inf)))
+    chosen = _rows(table, _best(table, torch.where(here, box_area(table.keypoints), -torch.inf)))
     return _only(chosen, number)
 
 
@@ -83,7 +83,7 @@ def _number(table: KeypointTable, who: str | int) -> int:
     return number
 
 
-def _box_area(keypoints: Keypoints) -> Tensor:
+def box_area(keypoints: Keypoints) -> Tensor:
     """Area (M,) of the box around each row's valid joints in px²; -1 where there are none."""
     valid = keypoints.valid[..., None]
     low = torch.where(valid, keypoints.pixels, torch.inf).amin(-2)

@@ -1,0 +1,124 @@
+"""`lift_frames`: a photo, a folder of them or a video in, a predictions file out.
+
+Detecting is slow and lifting is fast. So the people of each frame are first logged in the folder
+OUT.parts, frame by frame; the whole log is then lifted, which draws noise by block of rows and not
+by frame. A kill leaves the log: the same call goes on at the next frame and ends in the same file,
+byte for byte. The log is removed when the file is there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from poseterior.batch.detect_frames import detect_frames
+from poseterior.batch.detected_people import DetectedPeople, Survey
+from poseterior.batch.lift import Lifted, lift
+from poseterior.data.detection_log import DetectionLog
+from poseterior.data.frames import FrameSource
+from poseterior.data.npz_writer import check_writable, make_folder
+from poseterior.errors import InputError
+from poseterior.keypoints import Detector, PersonFinder
+from poseterior.posterior import Lifter
+
+__all__ = ["LiftedFrames", "lift_frames", "parts_folder"]
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class LiftedFrames:
+    """The file, what was in the frames, and what had to be assumed."""
+
+    lifted: Lifted
+    survey: Survey
+    notes: Mapping[str, str]
+
+
+def parts_folder(out: str | os.PathLike[str]) -> Path:
+    """Where the log of a lift lies until it has ended."""
+    path = Path(out)
+    return path.with_name(f"{path.name}.parts")
+
+
+def lift_frames(
+    frames: FrameSource,
+    finder: PersonFinder,
+    detector: Detector,
+    lifter: Lifter,
+    out: str | os.PathLike[str],
+    person: str | int = "largest",
+    focal: float | None = None,
+    hypotheses: int = 200,
+    seed: int = 0,
+    made: Mapping[str, Any] | None = None,
+    detecting: Progress | None = None,
+    lifting: Progress | None = None,
+) -> LiftedFrames:
+    """Detect, track and lift the people of frames, and write a predictions `.npz`.
+
+    Rows are in the order of the frames, labelled `clip`, `frame` and `person`. Broken frames and
+    those without the person keep their place, with `valid` False and zeros; where nobody is
+    found at all, every row is so. Memory does not grow with the number of frames.
+
+    Args:
+        frames: `open_images` or `open_video`.
+        finder: where people are, or `FixedBox`.
+        detector: their keypoints.
+        lifter: gives the posterior of keypoints.
+        out: where the file appears when all is done.
+        person: see `DetectedPeople`.
+        focal: in px; else the frames' own by EXIF, else assumed.
+        hypotheses: how many to draw of each posterior.
+        seed: of all draws.
+        made: what tells finder and detector from others, JSON values: a log of others is not
+            gone on with. Part of the `provenance`.
+        detecting: called with the frames done and the frames in all.
+        lifting: called with the rows done and the rows in all.
+
+    Raises:
+        InputError: an image that cannot be read (one that stands alone), a box outside the
+            image, `person` that is nobody's, a log of another work in OUT.parts, a place that
+            cannot be written.
+    """
+    check_writable(out)
+    about = {"input": frames.fingerprint(), "frames": frames.frames, **(made or {})}
+    with _parts(out, frames) as folder, DetectionLog(folder, detector.skeleton, about) as log:
+        detect_frames(frames, finder, detector, log, detecting)
+        source = DetectedPeople(log, person, focal, frames.name, frames.label)
+        seen = {"broken_frames": source.survey.broken, "people": source.survey.people}
+        told = {"frames": {**frames.facts, **about, **seen}}
+        lifted = lift(
+            source, lifter, out, hypotheses, seed, progress=lifting, made=told, allow_none=True
+        )
+    return LiftedFrames(lifted, source.survey, source.notes)
+
+
+@contextmanager
+def _parts(out: str | os.PathLike[str], frames: FrameSource) -> Iterator[Path]:
+    """The log's folder, for this process alone; of a single picture not worth keeping."""
+    if frames.frames == 1:
+        with tempfile.TemporaryDirectory() as temporary:
+            yield Path(temporary)
+        return
+    folder = make_folder(parts_folder(out))
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            try:
+                yield folder
+            except BaseException:
+                if not DetectionLog.begun(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
+                raise
+            shutil.rmtree(folder, ignore_errors=True)
+    except Timeout as error:
+        found = "another process that does so now"
+        raise InputError(folder, "", expected="nobody else to write it", found=found) from error
