@@ -1,0 +1,17 @@
+"""Heatmaps to keypoints with covariance: Gaussians in bulk, SimCC bins, and the usual decoders."""
+
+from __future__ import annotations
+
+from poseterior.heatmaps.ellipse import without_blur
+from poseterior.heatmaps.fit import TARGET_SIGMA_PX, fit_gaussians
+from poseterior.heatmaps.gaussian_fit import GaussianFit
+from poseterior.heatmaps.image import box_affine, to_image
+
+__all__ = [
+    "TARGET_SIGMA_PX",
+    "GaussianFit",
+    "box_affine",
+    "fit_gaussians",
+    "to_image",
+    "without_blur",
+]

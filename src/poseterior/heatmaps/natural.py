@@ -1,0 +1,99 @@
+"""Gaussians by natural parameters: the log of a Gaussian is a quadratic polynomial.
+
+    g(x, y) = exp(theta . m),   m = (1, x, y, x², xy, y²)
+
+so g at all pixels is one product with the constant matrix of their monomials, and so are the
+sums that a Gauss-Newton step needs, since dg / dtheta = g m:
+
+    sum g² m mᵀ   moments of g² up to degree 4, 15 of them
+    sum g (h - g) m   moments of g h and of g² up to degree 2
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from poseterior.heatmaps.maps import blocks
+
+__all__ = ["Monomials", "from_gaussian", "moments_to_matrix", "peaked", "to_gaussian"]
+
+_CACHED = 2**17  # pixels
+# Exponents (of x, of y), by degree: the first 6 are the parameters'.
+_EXPONENTS = [(degree - k, k) for degree in range(5) for k in range(degree + 1)]
+# Which of the 15 is the product of two of the first 6.
+_PRODUCT = [[_EXPONENTS.index((a + c, b + d)) for c, d in _EXPONENTS[:6]]
+            for a, b in _EXPONENTS[:6]]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Monomials:
+    """Monomials of the pixels of a window of h x w, about its middle, in float64.
+
+    Attributes:
+        powers: (15, h w), up to degree 4.
+        centre: (2,) position (x, y) of the origin, in px from the first pixel.
+    """
+
+    powers: Tensor
+    centre: Tensor
+
+    @classmethod
+    def of(cls, height: int, width: int, device: torch.device | str) -> Monomials:
+        """Those of a window of `height` rows and `width` columns."""
+        centre = torch.tensor([(width - 1) / 2, (height - 1) / 2], dtype=torch.float64)
+        y = (torch.arange(height, dtype=torch.float64) - centre[1])[:, None]
+        x = (torch.arange(width, dtype=torch.float64) - centre[0])[None]
+        powers = torch.stack([x**a * y**b for a, b in _EXPONENTS]).flatten(1)
+        return cls(powers.to(device), centre.to(device))
+
+    def moments(self, values: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """Moments (N, 6) of g h and (N, 15) of g², for maps h (N, h w) and g of theta (N, 6)."""
+        first = self.powers[:6]
+        with_map = torch.empty_like(theta)
+        with_itself = theta.new_empty(len(theta), len(self.powers))
+        # On a CPU, what its cache holds at once.
+        budget = _CACHED if values.device.type == "cpu" else max(1, values.numel())
+        for rows in blocks(len(values), values.shape[1], budget):
+            gaussian = (theta[rows] @ first).exp_()
+            with_map[rows] = (gaussian * values[rows]) @ first.mT
+            with_itself[rows] = gaussian.square_() @ self.powers.mT
+        return with_map, with_itself
+
+
+def moments_to_matrix(moments: Tensor) -> Tensor:
+    """The symmetric sum of m mᵀ (N, 6, 6) from its 15 moments (N, 15)."""
+    return moments[:, torch.tensor(_PRODUCT, device=moments.device)]
+
+
+def from_gaussian(mean: Tensor, covariance: Tensor, amplitude: Tensor) -> Tensor:
+    """Parameters (N, 6) of mean (N, 2), covariance (N, 2, 2) and positive amplitude (N,)."""
+    precision = torch.linalg.inv(covariance)
+    linear = (precision @ mean[..., None])[..., 0]
+    level = amplitude.log() - (linear * mean).sum(-1) / 2
+    xx, xy, yy = precision[:, 0, 0], precision[:, 0, 1], precision[:, 1, 1]
+    return torch.stack([level, linear[:, 0], linear[:, 1], -xx / 2, -xy, -yy / 2], -1)
+
+
+def _precision(theta: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Entries xx, xy, yy (N,) of the inverse covariance, and its determinant."""
+    xx, xy, yy = -2 * theta[:, 3], -theta[:, 4], -2 * theta[:, 5]
+    return xx, xy, yy, xx * yy - xy**2
+
+
+def peaked(theta: Tensor) -> Tensor:
+    """Where (N,) the parameters are those of a Gaussian, falling in all directions."""
+    xx, _, _, determinant = _precision(theta)
+    return (xx > 0) & (determinant > 0)
+
+
+def to_gaussian(theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean (N, 2), covariance (N, 2, 2) and amplitude (N,) of parameters (N, 6)."""
+    xx, xy, yy, determinant = _precision(theta)
+    inverse = torch.stack([yy, -xy, -xy, xx], -1) / determinant[:, None]
+    covariance = inverse.reshape(-1, 2, 2)
+    linear = theta[:, 1:3]
+    mean = (covariance @ linear[..., None])[..., 0]
+    return mean, covariance, (theta[:, 0] + (linear * mean).sum(-1) / 2).exp()
