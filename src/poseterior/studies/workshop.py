@@ -21,7 +21,7 @@ from poseterior.training.recipes import recipe
 __all__ = ["STUDY_STEPS", "Trained", "Workshop"]
 
 # The recipe of `train` is longer than a table of all lifters can wait for.
-STUDY_STEPS = {("coupling_flow", "small"): 3000}
+STUDY_STEPS = {("coupling_flow", preset): 3000 for preset in ("small", "small_points")}
 
 
 @dataclass(frozen=True)
