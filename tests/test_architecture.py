@@ -29,6 +29,7 @@ FLOORS = {
     "event_text": 1,
     "heatmaps": 2, "flows": 2, "losses": 2, "metrics": 2, "data": 2,
     "lifters": 3, "confidence": 3, "meshes": 3, "recalibration": 3, "detectors": 3,
+    "smoothing": 3,
     "training": 4, "batch": 4,
     "studies": 5,
     "report": 6, "viewer": 6,

@@ -33,6 +33,7 @@ FLAGS = {
     "recalibrate": {
         "--out", "--method", "--apply", "--target", "--rule", "--data", "--root", "--split",
     },
+    "smooth": {"--out", "--model", "--fps", "--lag", "--fit", "--share"},
     "data": {"--root"},
     "info": set(),
 }  # fmt: skip

@@ -16,6 +16,7 @@ from poseterior.cli.outcome import run_to_exit_code
 from poseterior.cli.probability import Probability
 from poseterior.cli.recalibrate import Recalibrate
 from poseterior.cli.score import Score
+from poseterior.cli.smooth import Smooth
 from poseterior.cli.study import StudyCommand
 from poseterior.cli.train import Train
 
@@ -29,6 +30,7 @@ COMMANDS: dict[str, Any] = {
     "angles": Angles,
     "probability": Probability,
     "recalibrate": Recalibrate,
+    "smooth": Smooth,
     "train": Train,
     "evaluate": Evaluate,
     "study": StudyCommand,

@@ -13,7 +13,7 @@ from poseterior.data.fields import Field
 __all__ = ["JOINT_AXIS", "LABELS", "LABEL_FIELDS", "MASKS", "PREDICTION_FIELDS", "PredictionRows"]
 
 LABELS = ("clip", "frame", "person")
-MASKS = ("valid", "valid_joints", "observed_valid")
+MASKS = ("valid", "filled", "valid_joints", "observed_valid")
 # Where the joints are in the arrays whose joints may be left out by `valid_joints`.
 JOINT_AXIS = MappingProxyType({"hypotheses": 2, "target": 1, "mode": 1, "latent_centre": 1})
 
@@ -30,6 +30,7 @@ PREDICTION_FIELDS = MappingProxyType(
         "log_prob": Field((("M", "H"),)),
         "target_log_prob": Field((("M",),)),
         "valid": Field((("M",),), "mask"),
+        "filled": Field((("M",),), "mask"),
         "valid_joints": Field((("M", "J"),), "mask"),
         "observed_keypoints": Field((("M", "J", 2),)),
         "observed_covariance": Field((("M", "J", 2, 2),)),
@@ -49,6 +50,7 @@ class PredictionRows:
         hypotheses: (m, H, J, 3) metres; zero in rows and joints that are not valid.
         valid: (m,) bool, rows that count.
         labels: `clip`, `frame`, `person`, arrays (m,) of integers or text.
+        filled: (m,) bool, rows that nothing was lifted for, filled from their neighbours in time.
         valid_joints: (m, J) bool, joints that count (have a prediction and a target).
         target: (m, J, 3) metres.
         mode: (m, J, 3) metres.
@@ -66,6 +68,7 @@ class PredictionRows:
     hypotheses: Tensor
     valid: Tensor
     labels: dict[str, np.ndarray]
+    filled: Tensor | None = None
     valid_joints: Tensor | None = None
     target: Tensor | None = None
     mode: Tensor | None = None

@@ -1,0 +1,232 @@
+"""Smooth a predictions file over its tracks, and fill the frames that it misses.
+
+Two passes through the file, in whatever order its rows are: the first keeps the mean and the
+covariance of every joint on disk, the second moves the hypotheses to the smoothed ones. Between
+them every track streams through a window. Memory does not grow with the file, but for some 50
+bytes a row of labels and order.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from poseterior.batch.joint_scratch import JointScratch, measure, scratch_folder
+from poseterior.batch.lift import prediction_arrays
+from poseterior.batch.provenance import made_by, versions
+from poseterior.batch.tracks import Track, find_tracks
+from poseterior.data.npz_writer import check_writable
+from poseterior.data.prediction_fields import PredictionRows
+from poseterior.data.predictions import Predictions, PredictionsWriter, write_predictions
+from poseterior.errors import require
+from poseterior.smoothing.fixed_lag import smooth_track
+from poseterior.smoothing.kalman import StateSpace
+from poseterior.smoothing.transport import transport
+
+__all__ = ["Smoothed", "check_rate", "smooth_file"]
+
+Progress = Callable[[int, int], None]
+# What would no longer be that of the hypotheses.
+_LEFT_OUT = ("log_prob", "target_log_prob", "mode", "latent_centre")
+
+
+@dataclass(frozen=True)
+class Smoothed:
+    """What became of a file.
+
+    Attributes:
+        path: of the smoothed file.
+        poses: rows in all.
+        tracks: how many.
+        filled: rows that were missing and are filled.
+        invalid: rows that still are: before, after or between tracks.
+        notes: what to know, by subject.
+    """
+
+    path: Path
+    poses: int
+    tracks: int
+    filled: int
+    invalid: int
+    notes: dict[str, str]
+
+
+def check_rate(fps: float, lag: float) -> None:
+    """`InputError` unless both are numbers above 0."""
+    for name, value in (("--fps", fps), ("--lag", lag)):
+        good = 0 < value < float("inf")
+        require(good, name, "", expected="a number above 0", found=value)
+
+
+def smooth_file(
+    predictions: Predictions,
+    model: StateSpace,
+    out: str | os.PathLike[str],
+    fps: float = 30.0,
+    lag: float = 2.0,
+    progress: Progress | None = None,
+) -> Smoothed:
+    """Write the predictions with smoothed hypotheses, whole or not at all.
+
+    Rows keep their order and their hypotheses their number; `filled` (M,) tells which were not
+    valid and are now. A track of one frame stays as it is. Left out are `log_prob` and the like,
+    and `target` where rows are filled whose target the file does not know.
+
+    Args:
+        predictions: hypotheses in the axes of a camera that stands still, with `frame`, and
+            `clip` and `person` where there are several.
+        model: of the free joints.
+        out: where the file appears.
+        fps: frames a second.
+        lag: seconds that a frame hears of what comes after it. A longer gap ends a track.
+        progress: called with the rows done and the rows in all.
+
+    Raises:
+        InputError: `measure` and `find_tracks` say of what.
+    """
+    check_rate(fps, lag)
+    path, joints = check_writable(out), len(predictions.skeleton.free)
+    fits = len(model.motion.noise) == joints
+    require(fits, "smoothing", "noise", expected=joints, found=len(model.motion.noise))
+    with scratch_folder(path) as folder:
+        scratch = measure(predictions, folder)
+        tracks = find_tracks(scratch.labels, scratch.valid, fps, lag, predictions.path)
+        require(
+            bool(tracks), predictions.path, "valid",
+            expected="at least one valid row", found=f"none of {predictions.poses}",
+        )  # fmt: skip
+        moved = _Moved(scratch, predictions, tracks)
+        for track in tracks:
+            moved.smooth(model, track, lag)
+        with write_predictions(path, predictions.poses, predictions.skeleton) as writer:
+            about = model.motion.parameters() | {"share": model.share, "fps": fps, "lag_s": lag}
+            made = _provenance(predictions, about, len(moved.missing))
+            writer.put(provenance=json.dumps(made, sort_keys=True))
+            moved.write(writer, progress)
+    filled = len(moved.missing)
+    invalid = int((~scratch.valid).sum()) - filled
+    return Smoothed(path, predictions.poses, len(tracks), filled, invalid, moved.notes())
+
+
+class _Moved:
+    """The smoothed moments of a file, and its rows moved to them."""
+
+    def __init__(
+        self, scratch: JointScratch, predictions: Predictions, tracks: Sequence[Track]
+    ) -> None:
+        self._scratch, self._file = scratch, predictions
+        self._free = list(predictions.skeleton.free)
+        self._mean = scratch.array("smooth_mean", scratch.mean.shape)
+        self._covariance = scratch.array("smooth_covariance", scratch.covariance.shape)
+        self.missing = np.concatenate([track.missing() for track in tracks])
+        self._donors = np.concatenate([track.donors() for track in tracks])
+        self._dropped = _LEFT_OUT + (("target",) if len(self.missing) else ())
+
+    def notes(self) -> dict[str, str]:
+        """What was taken for granted or left out."""
+        absent = [name for name in ("clip", "person") if name not in self._scratch.labels]
+        found = {name: "the same in all rows, because the file does not tell" for name in absent}
+        if "target" in self._file.fields and len(self.missing):
+            found["target"] = (
+                "unknown where rows were filled, so left out; score with "
+                f"--target {self._file.path} (its valid rows) or a file that knows them all"
+            )
+        return found
+
+    def smooth(self, model: StateSpace, track: Track, lag: float) -> None:
+        """Put the smoothed moments of a track where they belong."""
+
+        def read(start: int, stop: int) -> Any:
+            return self._scratch.measured(track.rows[start:stop])
+
+        for start, mean, covariance in smooth_track(model, track.times, read, lag):
+            rows = track.rows[start : start + len(mean)]
+            self._mean[rows], self._covariance[rows] = mean.numpy(), covariance.numpy()
+        if len(track) == 1:  # to the last digit
+            self._mean[track.rows] = self._scratch.mean[track.rows]
+            self._covariance[track.rows] = self._scratch.covariance[track.rows]
+
+    def write(self, writer: PredictionsWriter, progress: Progress | None) -> None:
+        """The rows in the order of the file; then the missing ones, from their donors."""
+        wanted = np.unique(self._donors)
+        kept: dict[str, np.ndarray] = {}
+        for rows in self._file.chunks():
+            self._keep(rows, wanted, kept)
+            writer.write(rows.start, **self._arrays(rows))
+            if progress is not None:
+                progress(rows.start + len(rows), self._file.poses)
+        places = np.searchsorted(wanted, self._donors)
+        for row, donor, place in zip(self.missing, self._donors, places, strict=True):
+            self._fill(writer, int(row), int(donor), {n: a[[place]] for n, a in kept.items()})
+
+    def _arrays(self, rows: PredictionRows) -> dict[str, np.ndarray]:
+        """A chunk's arrays with its measured rows moved; what was filled before is not valid."""
+        at = np.arange(rows.start, rows.start + len(rows))
+        measured = torch.from_numpy(self._scratch.valid[at])
+        hypotheses = rows.hypotheses.clone()
+        index = measured.nonzero()[:, 0]
+        if len(index):
+            hypotheses[index] = self._move(hypotheses[index], at[index], at[index])
+        filled = torch.zeros_like(measured)
+        changed = replace(rows, valid=measured, filled=filled, hypotheses=hypotheses)
+        arrays = prediction_arrays(changed)
+        return {name: array for name, array in arrays.items() if name not in self._dropped}
+
+    def _keep(self, rows: PredictionRows, wanted: np.ndarray, kept: dict[str, np.ndarray]) -> None:
+        """Keep on disk the rows of a chunk that others will be filled from."""
+        places = np.flatnonzero((wanted >= rows.start) & (wanted < rows.start + len(rows)))
+        own = wanted[places] - rows.start
+        for name in ("hypotheses", "weights", "valid_joints", "observed_intrinsics"):
+            values = getattr(rows, name)
+            if values is not None and len(wanted):
+                if name not in kept:
+                    array = values.numpy()
+                    shape = (len(wanted), *array.shape[1:])
+                    kept[name] = self._scratch.array(f"donor_{name}", shape, array.dtype.type)
+                kept[name][places] = values[own].numpy()
+
+    def _fill(
+        self, writer: PredictionsWriter, row: int, donor: int, arrays: dict[str, np.ndarray]
+    ) -> None:
+        """Write a missing row as its donor, moved."""
+        hypotheses = torch.from_numpy(arrays["hypotheses"])
+        moved = self._move(hypotheses, np.array([donor]), np.array([row]))
+        yes = np.array([True])
+        writer.write(row, yes, filled=yes, **(arrays | {"hypotheses": moved.numpy()}))
+
+    def _move(self, hypotheses: Tensor, old: np.ndarray, new: np.ndarray) -> Tensor:
+        """Hypotheses with the moments of the rows `old` moved to the smoothed ones of `new`."""
+        measured = self._scratch.measured(old)
+        mean = torch.from_numpy(self._mean[new])
+        covariance = torch.from_numpy(self._covariance[new])
+        change = measured.seen & (
+            (mean != measured.mean).any(-1) | (covariance != measured.covariance).flatten(2).any(2)
+        )
+        covariance = torch.where(change[..., None, None], covariance, measured.covariance)
+        moved = transport(hypotheses[:, :, self._free], measured[:2], (mean, covariance))
+        result = hypotheses.clone()
+        keep = hypotheses[:, :, self._free]
+        result[:, :, self._free] = torch.where(change[:, None, :, None], moved, keep)
+        return result
+
+
+def _provenance(
+    predictions: Predictions, about: dict[str, object], filled: int
+) -> dict[str, object]:
+    return {
+        "made_by": "poseterior smooth",
+        "predictions": str(predictions.path),
+        "data": predictions.fingerprint(),
+        "smoothing": about,
+        "filled": filled,
+        "lift": made_by(predictions.provenance),
+        "versions": versions(),
+    }

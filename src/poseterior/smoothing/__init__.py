@@ -1,0 +1,1 @@
+"""Smoothing of posteriors over a track: how joints move, and what of the errors lasts."""
