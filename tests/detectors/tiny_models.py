@@ -21,12 +21,13 @@ from transformers.models.vitpose.image_processing_pil_vitpose import (  # noqa: 
 )
 
 
-def save_vitpose(folder: Path, joints: int = 17, **backbone: object) -> Path:
+def save_vitpose(folder: Path, joints: int = 17, classic: bool = False, **backbone: object) -> Path:
     """A ViTPose of two small layers with random weights and its image processor."""
     given = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2} | backbone
     config = transformers.VitPoseConfig(
         backbone_config=transformers.VitPoseBackboneConfig(mlp_ratio=2, out_indices=[2], **given),
         num_labels=joints,
+        use_simple_decoder=not classic,
     )
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -60,7 +60,7 @@ def person_regions(boxes: Tensor, size: tuple[int, int]) -> Tensor:
     """The regions (N, 4) x1, y1, x2, y2 that crops of (width, height) show of boxes (N, 4).
 
     >>> person_regions(torch.tensor([[100.0, 100, 160, 200]]), (192, 256))
-    tensor([[ 76.8750,  87.5000, 183.1250, 212.5000]], dtype=torch.float64)
+    tensor([[ 83.1250,  87.5000, 176.8750, 212.5000]], dtype=torch.float64)
     """
     boxes = boxes.double()
     centre, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]

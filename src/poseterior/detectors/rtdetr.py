@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from poseterior.detectors.extra import import_extra
 from poseterior.detectors.images import as_rgb
-from poseterior.detectors.weights import as_device, import_transformers, load_model, model_folder
+from poseterior.detectors.weights import as_device, load_model, model_folder
 from poseterior.errors import InputError, require
 from poseterior.keypoints import PersonBoxes
 
@@ -65,7 +66,7 @@ class RTDetr:
             InputError: the extra is not installed, the model is not there (with the command
                 that fetches it), is another architecture, damaged, or knows no people.
         """
-        transformers = import_transformers()
+        transformers = import_extra("transformers")
         folder = model_folder(source or cls.repository, "rt_detr")
         kind, processor = transformers.RTDetrForObjectDetection, _processor()
         model, prepare = load_model(kind, processor, folder)

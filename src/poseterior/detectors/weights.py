@@ -18,24 +18,11 @@ from safetensors import SafetensorError
 
 from poseterior.errors import InputError, require
 
-__all__ = ["as_device", "import_transformers", "load_model", "model_folder"]
+__all__ = ["as_device", "load_model", "model_folder"]
 
 _CONFIG, _PROCESSOR = "config.json", "preprocessor_config.json"
 _WHOLE, _SHARDS = "model.safetensors", "model.safetensors.index.json"
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
-
-
-def import_transformers() -> Any:
-    """The module; `InputError` with the command that installs it where it is absent."""
-    try:
-        import transformers
-        from PIL import Image  # noqa: F401  (the image processors need it)
-    except ImportError as error:
-        expected = "transformers and pillow (pip install 'poseterior[detect]')"
-        raise InputError(
-            "detectors", error.name or "", expected=expected, found="not installed"
-        ) from error
-    return transformers
 
 
 def as_device(name: str | torch.device) -> torch.device:
@@ -104,9 +91,9 @@ def _cached(repository: str) -> Path:
     if not isinstance(found, str):
         name = repository.rsplit("/", maxsplit=1)[-1]
         raise InputError(
-            repository, "weights",
-            expected=f"them in the cache: hf download {repository}; or in a folder that you "
-            f"name: hf download {repository} --local-dir {name}",
+            repository, "",
+            expected=f"a folder, or a repository in the cache; fetch it: hf download {repository} "
+            f"(with --local-dir {name} into a folder, to be named instead)",
             found="neither",
         )  # fmt: skip
     return Path(found).parent
