@@ -15,7 +15,8 @@ FLAGS = {
     "demo": {"--out", "--hypotheses", "--seed"},
     "lift": {
         "--out", "--hypotheses", "--lifter", "--seed", "--format", "--skeleton", "--map",
-        "--image-size", "--focal", "--person",
+        "--image-size", "--focal", "--person", "--detector", "--finder", "--box", "--device",
+        "--report",
     },
     "score": {"--target", "--json", "--report", "--hypotheses"},
     "diagnose": {"--target", "--by", "--json", "--report", "--plots", "--hypotheses", "--seed"},

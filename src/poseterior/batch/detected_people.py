@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from poseterior.batch.tracks import Tracker
+from poseterior.batch.tracker import Tracker
 from poseterior.data.assumptions import FOCAL_OVER_LONGER_SIDE, camera_matrix
 from poseterior.data.detection_log import DetectionLog, keypoints_of, nobody
 from poseterior.data.keypoint_files.table import box_area

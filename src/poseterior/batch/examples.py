@@ -41,14 +41,16 @@ class ExampleRows:
         for n in rows.valid.nonzero()[:, 0].tolist():
             stretch = int(np.searchsorted(self._edges, rows.start + n, "right"))
             if stretch not in self._taken:
-                self._taken[stretch] = self._row(rows, n)
+                self._taken[stretch] = self.row(rows, n, self._hypotheses)
 
-    def _row(self, rows: PredictionRows, n: int) -> dict[str, Any]:
-        hypotheses = rows.hypotheses[n].double()
+    @staticmethod
+    def row(rows: PredictionRows, n: int, hypotheses: int) -> dict[str, Any]:
+        """Row n with so many of its hypotheses, under the names of `arrays`."""
+        every = rows.hypotheses[n].double()
         weights = None if rows.weights is None else rows.weights[n].double()
-        mean = hypotheses.mean(0) if weights is None else torch.tensordot(weights, hypotheses, 1)
+        mean = every.mean(0) if weights is None else torch.tensordot(weights, every, 1)
         kept: dict[str, Any] = {
-            "hypotheses": rows.hypotheses[n, : self._hypotheses].numpy().copy(),
+            "hypotheses": rows.hypotheses[n, :hypotheses].numpy().copy(),
             "mean": mean.float().numpy(),
             "labels": _label(rows, n),
         }
@@ -62,7 +64,11 @@ class ExampleRows:
         """`hypotheses` (N, h, J, 3), `mean` (N, J, 3), `labels` and what else is known:
         `target`, `keypoints`, `covariance`, `valid`, `intrinsics`. Empty without valid rows.
         """
-        rows = [self._taken[stretch] for stretch in sorted(self._taken)]
+        return self.stacked([self._taken[stretch] for stretch in sorted(self._taken)])
+
+    @staticmethod
+    def stacked(rows: list[dict[str, Any]]) -> dict[str, Any]:
+        """Rows as `arrays` gives them."""
         arrays: dict[str, Any] = {}
         for name in rows[0] if rows else ():
             values = [row[name] for row in rows]

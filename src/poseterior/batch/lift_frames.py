@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from filelock import FileLock, Timeout
 
 from poseterior.batch.detect_frames import detect_frames
@@ -92,7 +93,8 @@ def lift_frames(
     check_writable(out)
     about = {"input": frames.fingerprint(), "frames": frames.frames, **(made or {})}
     with _parts(out, frames) as folder, DetectionLog(folder, detector.skeleton, about) as log:
-        detect_frames(frames, finder, detector, log, detecting)
+        with torch.autocast("cpu", enabled=False):  # a caller's is for the lifter
+            detect_frames(frames, finder, detector, log, detecting)
         source = DetectedPeople(log, person, focal, frames.name, frames.label)
         seen = {"broken_frames": source.survey.broken, "people": source.survey.people}
         told = {"frames": {**frames.facts, **about, **seen}}

@@ -1,4 +1,4 @@
-"""`poseterior lift`: 2D keypoints in, hypotheses out."""
+"""`poseterior lift`: 2D keypoints, images or a video in, hypotheses out."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from poseterior.cli.options import (
+    Box,
     Count,
+    DetectorName,
     HeatmapPx,
     LifterName,
     Name,
     Px,
     Recalibration,
+    Report,
     Size,
     check_draws,
 )
+from poseterior.errors import require
 
 if TYPE_CHECKING:
     from poseterior.data.confidence_covariance import CovarianceRule
@@ -28,10 +32,11 @@ __all__ = ["Lift"]
 
 @dataclass(frozen=True)
 class Lift:
-    """Lift 2D keypoints to 3D hypotheses, written as one predictions file."""
+    """Lift 2D keypoints, images or a video to 3D hypotheses, written as one predictions file."""
 
     input: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="IN")]
-    """Keypoints of COCO, OpenPose (a folder), MMPose, AlphaPose, DeepLabCut, or our .npz."""
+    """Keypoints of COCO, OpenPose (a folder), MMPose, AlphaPose, DeepLabCut, or our .npz; with
+    --detector an image, a folder of images or a video."""
     out: Path
     """The predictions .npz to write."""
     hypotheses: Count = 200
@@ -54,11 +59,20 @@ class Lift:
     """Where the file has no covariances: error of a confident joint, heatmap px; 0.55."""
     sigma_uncertain: HeatmapPx = None
     """As above, as the confidence reaches 0; 8."""
+    detector: DetectorName = None
+    """What finds keypoints in images; the models' weights must be on this machine."""
+    finder: Annotated[str, tyro.conf.arg(metavar="rtdetr|DIR")] = "rtdetr"
+    """What finds people in images, unless there is a --box."""
+    box: Box = None
+    """Where the one person is, px, in every image."""
+    device: Annotated[str, tyro.conf.arg(metavar="cpu|cuda")] = "cpu"
+    """Where the detector runs."""
     person: Annotated[
         str | None, tyro.conf.arg(metavar="largest|all|ID", help_behavior_hint="")
     ] = None
     """Whom to lift in each frame; the largest if not given, and every row of our .npz."""
     recalibration: Recalibration = None
+    report: Report = None
     bfloat16: bool = False
     """Multiply matrices in bfloat16: faster where the processor has it, about 2 mm off."""
 
@@ -68,23 +82,40 @@ class Lift:
 
         import torch
 
+        from poseterior.cli.lift_images import check_no_images, lift_images
+        from poseterior.cli.reporting import check_outputs
+
+        inputs = (self.input, self.map, self.recalibration)
+        check_outputs(self.out, self.report, inputs=inputs)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+            if self.detector is not None:
+                lift_images(self)
+                return
+            if self.format is None:
+                check_no_images(self.input)
+            require(self.box is None, "--box", "", expected="a --detector too", found="none")
+            self._lift_keypoints()
+
+    def _lift_keypoints(self) -> None:
         from poseterior.batch.lift import lift
         from poseterior.batch.observed import conversion_note
         from poseterior.cli.console import bar, show_notes
         from poseterior.cli.lifters import opened_lifter
-        from poseterior.cli.reporting import check_outputs
 
-        check_outputs(self.out, inputs=(self.input, self.map, self.recalibration))
         source = self._source()
         lifter = opened_lifter(self.lifter, self.recalibration, self.hypotheses, source)
-        precision = torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16)
-        with bar("lifting") as advance, precision:
+        with bar("lifting") as advance:
             done = lift(source, lifter, self.out, self.hypotheses, self.seed, progress=advance)
-        show_notes(dict(source.notes) | conversion_note(source.skeleton, lifter.skeleton))
+        notes = dict(source.notes) | conversion_note(source.skeleton, lifter.skeleton)
+        show_notes(notes)
         print(
             f"{done.path}: {done.poses} poses, {self.hypotheses} hypotheses each; "
             f"{done.invalid} could not be lifted (valid = False)"
         )
+        if self.report is not None:
+            from poseterior.cli.lift_images import write_page
+
+            write_page(self.report, self.out, self.input.name, notes)
 
     def _source(self) -> KeypointSource:
         from poseterior.data.keypoint_files import read_keypoints, select_person
@@ -116,7 +147,6 @@ class Lift:
     def _observations(self) -> KeypointSource:
         """Our own file, read row by row: it may be larger than memory."""
         from poseterior.data.observations import open_observations
-        from poseterior.errors import require
 
         source = open_observations(self.input, self.image_size, self.focal, self._rule())
         own = f"the skeleton {source.skeleton.name} that {self.input} names"

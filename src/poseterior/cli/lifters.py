@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from poseterior.data.frames import FrameSource
     from poseterior.data.keypoint_source import KeypointSource
     from poseterior.posterior import Lifter
 
@@ -14,7 +15,7 @@ __all__ = ["opened_lifter"]
 
 
 def opened_lifter(
-    name: str, recalibration: Path | None, hypotheses: int, source: KeypointSource
+    name: str, recalibration: Path | None, hypotheses: int, source: KeypointSource | FrameSource
 ) -> Lifter:
     """The lifter of that name or folder, of which so many hypotheses will be drawn.
 

@@ -11,9 +11,11 @@ from poseterior.errors import InputError
 
 __all__ = [
     "MOST",
+    "Box",
     "Count",
     "Data",
     "Detections",
+    "DetectorName",
     "Folder",
     "HeatmapPx",
     "Json",
@@ -48,6 +50,8 @@ Whole = Annotated[int | None, _shown("N")]
 Px = Annotated[float | None, _shown("PX")]
 HeatmapPx = Annotated[float | None, _shown("HEATMAP_PX")]
 Size = Annotated[tuple[float, float] | None, _shown("W H")]
+Box = Annotated[tuple[float, float, float, float] | None, _shown("X1 Y1 X2 Y2")]
+DetectorName = Annotated[str | None, _shown("vitpose|rtmpose|DIR")]
 Count = Annotated[int, tyro.conf.arg(metavar="N")]
 LifterName = Annotated[str, tyro.conf.arg(metavar="NAME|PATH")]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -17,7 +17,7 @@ from poseterior.report.parts import asset
 from poseterior.report.scene import scene
 from poseterior.report.scene_frame import viewer
 
-__all__ = ["report_html", "script_json", "write_report"]
+__all__ = ["report_html", "scene_scripts", "script_json", "write_report"]
 
 
 def write_report(
@@ -57,13 +57,17 @@ def report_html(result: Mapping[str, Any], examples: Examples | None = None) -> 
         "script": "",
     }
     if examples is not None and len(examples):
-        parts["script"] = _scripts(examples)
+        parts["script"] = scene_scripts(examples)
     return Template(asset("report.html")).substitute(parts)
 
 
-def _scripts(examples: Examples) -> str:
+def scene_scripts(
+    examples: Examples, shown_in: Sequence[int | None] = (), sigmas: float | None = None
+) -> str:
+    """The scripts that fill the frame that `viewer` leaves; arguments as of `scene`."""
+    drawn = script_json(scene(examples, shown_in, sigmas))
     return (
-        f'<script type="application/json" id="scene-data">{script_json(scene(examples))}</script>'
+        f'<script type="application/json" id="scene-data">{drawn}</script>'
         f"<script>{asset('plotly-gl3d.min.js')}</script><script>{asset('report.js')}</script>"
     )
 

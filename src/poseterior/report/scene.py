@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,14 +29,24 @@ def to_plot(points: Array) -> Array:
     return np.stack([points[..., 0], points[..., 2], -points[..., 1]], axis=-1)
 
 
-def scene(examples: Examples) -> dict[str, Any]:
-    """Everything that the page's script draws, as JSON values: metres and px."""
+def scene(
+    examples: Examples, shown_in: Sequence[int | None] = (), sigmas: float | None = None
+) -> dict[str, Any]:
+    """Everything that the page's script draws, as JSON values: metres and px.
+
+    Args:
+        examples: the poses.
+        shown_in: for each, the picture of the page that it is in (`overlay`), or None.
+        sigmas: how far the ellipses reach; None draws 90 % regions.
+    """
     low, high = limits(examples)
+    pictures = shown_in or [None] * len(examples)
     return {
         "joints": [j.replace("_", " ") for j in examples.skeleton.joints],
         "bones": examples.bones,
         "ranges": np.stack([low, high], axis=-1).round(3).tolist(),
-        "poses": [_pose(examples, n) for n in range(len(examples))],
+        "region": "90% region" if sigmas is None else f"{sigmas:g} sigma ellipse",
+        "poses": [_pose(examples, n, pictures[n], sigmas) for n in range(len(examples))],
     }
 
 
@@ -50,14 +61,14 @@ def limits(examples: Examples) -> tuple[Array, Array]:
     return lows - _MARGIN_M, highs + _MARGIN_M
 
 
-def _pose(examples: Examples, n: int) -> dict[str, Any]:
+def _pose(examples: Examples, n: int, picture: int | None, sigmas: float | None) -> dict[str, Any]:
     target = None if examples.target is None else _metres(examples.target[n])
     return {
         "label": examples.label(n),
         "hypotheses": _metres(examples.hypotheses[n]),
         "mean": _metres(examples.centre[n]),
         "target": target,
-        "image": _image(examples, n),
+        "image": _image(examples, n, picture, sigmas),
     }
 
 
@@ -65,14 +76,18 @@ def _metres(points: Array) -> Any:
     return to_plot(points).astype(float).round(3).tolist()
 
 
-def _image(examples: Examples, n: int) -> dict[str, Any] | None:
+def _image(
+    examples: Examples, n: int, picture: int | None, sigmas: float | None
+) -> dict[str, Any] | None:
     """What the image panel shows of pose n; None without keypoints."""
     if examples.keypoints is None:
         return None
     seen = examples.seen[n]
     pixels = np.asarray(examples.keypoints[n], float).round(1).tolist()
-    shapes = None if examples.covariance is None else ellipses(examples.covariance[n], seen)
+    known = examples.covariance
+    shapes = None if known is None else ellipses(known[n], seen, sigmas)
     return {
+        "picture": picture,
         "keypoints": [p if s else None for p, s in zip(pixels, seen, strict=True)],
         "ellipses": shapes,
         "hypotheses": reproject(examples, n, examples.hypotheses[n]),
@@ -80,9 +95,14 @@ def _image(examples: Examples, n: int) -> dict[str, Any] | None:
     }
 
 
-def ellipses(covariance: Array, seen: Array) -> list[list[float] | None]:
-    """Half axes in px and angle in degrees of each seen joint's 90 % region, from (J, 2, 2)."""
-    radius = np.sqrt(-2 * np.log(1 - ELLIPSE_LEVEL))
+def ellipses(
+    covariance: Array, seen: Array, sigmas: float | None = None
+) -> list[list[float] | None]:
+    """Half axes in px and angle in degrees for each seen joint, from covariances (J, 2, 2).
+
+    They reach `sigmas` standard deviations, or as far as the 90 % region does.
+    """
+    radius = np.sqrt(-2 * np.log(1 - ELLIPSE_LEVEL)) if sigmas is None else sigmas
     usable = np.where(np.asarray(seen)[:, None, None], covariance, np.eye(2))
     variances, axes = np.linalg.eigh(usable)
     half = radius * np.sqrt(variances.clip(min=0))

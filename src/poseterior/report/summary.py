@@ -92,9 +92,9 @@ def _row(result: Mapping[str, Any], number: Number) -> str:
     )
 
 
-def provenance(result: Mapping[str, Any]) -> str:
+def provenance(result: Mapping[str, Any], title: str = "What was scored, and how") -> str:
     """What was scored and how, every entry of the nested dict on a line."""
-    title, made = "What was scored, and how", result.get("provenance")
+    made = result.get("provenance")
     if not made:
         return missing(title, "The result does not say what made it.")
     rows = "".join(

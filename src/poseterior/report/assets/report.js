@@ -153,6 +153,9 @@
     const view = extent(image), side = Math.max(view[2], view[3]);
     const svg = element("svg", { viewBox: view.join(" "), role: "img",
       "aria-label": "2D observation" }, panel);
+    const pictured = Number.isInteger(image.picture);
+    panel.classList.toggle("on-photo", pictured);
+    if (pictured) element("use", { href: `#picture-${image.picture}` }, svg);
     if (image.hypotheses && shown.hypotheses) {
       for (const pose of image.hypotheses) {
         element("path", { d: path([pose]), class: "hypotheses2" }, svg);
@@ -165,7 +168,10 @@
         transform: `rotate(${shape[2]} ${x} ${y})` }, svg);
     });
     element("path", { d: path([image.keypoints]), class: "bone2" }, svg);
-    if (image.mean && shown.mean) element("path", { d: path([image.mean]), class: "mean2" }, svg);
+    if (image.mean && shown.mean) {
+      if (pictured) element("path", { d: path([image.mean]), class: "halo2" }, svg);
+      element("path", { d: path([image.mean]), class: "mean2" }, svg);
+    }
     image.keypoints.forEach((point, j) => {
       if (!point) return;
       const dot = element("circle", { cx: point[0], cy: point[1], r: 0.008 * side,
@@ -180,7 +186,7 @@
   function imageWords(image) {
     const missing = image.keypoints.filter((point) => !point).length;
     return ["What the lifter was given: 2D keypoints (black)"
-      + (image.ellipses ? ", with the 90% region of each detection's error (yellow)." : "."),
+      + (image.ellipses ? `, with the ${data.region} of each detection's error (yellow).` : "."),
       missing ? ` ${missing} joint${missing > 1 ? "s" : ""} not detected.` : "",
       image.mean
         ? " Blue: the 3D poses seen by the camera; the root is placed where the mean pose fits the"

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fake_detectors import BoxDetector
-from poseterior.batch.tracks import Tracker, iou
+from poseterior.batch.tracker import Tracker, iou
 from poseterior.errors import InputError
 from poseterior.keypoints import Keypoints
 

@@ -1,0 +1,134 @@
+"""What `poseterior lift` does with a photo, a folder of photos or a video."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from poseterior.errors import InputError, require
+
+if TYPE_CHECKING:
+    from poseterior.batch.detected_people import Survey
+    from poseterior.cli.lift import Lift
+    from poseterior.data.frames import FrameSource
+    from poseterior.keypoints import Detector, PersonFinder
+
+__all__ = ["check_no_images", "lift_images", "write_page"]
+
+# Options of keypoint files, which a detector makes needless.
+_OF_FILES = ("format", "skeleton", "map", "image_size", "sigma_confident", "sigma_uncertain")
+
+
+def check_no_images(path: Path) -> None:
+    """`InputError` that asks for a detector, if a path holds images and no keypoints."""
+    from poseterior.data.frames import media_kind
+
+    kind = media_kind(path)
+    if kind is None or (path.is_dir() and any(path.glob("*.json"))):
+        return
+    what = {"image": "an image", "images": "images", "video": "a video"}[kind]
+    expected = f"vitpose, rtmpose or a model's folder, to find the people in {what}"
+    raise InputError("--detector", "", expected=expected, found="none")
+
+
+def lift_images(command: Lift) -> None:
+    """Detect, track, lift; say what was found."""
+    for name in _OF_FILES:
+        option, given = f"--{name.replace('_', '-')}", getattr(command, name)
+        require(given is None, option, "", expected="none beside --detector", found=given)
+
+    from poseterior.batch.lift_frames import lift_frames
+    from poseterior.cli.console import bar, show_notes
+    from poseterior.cli.lifters import opened_lifter
+    from poseterior.data.open_frames import open_frames
+
+    frames = open_frames(command.input)
+    lifter = opened_lifter(command.lifter, command.recalibration, command.hypotheses, frames)
+    finder, detector, made = _opened(command)
+    with _saying_how_to_go_on(command.out), bar("detecting") as seen, bar("lifting") as lifted:
+        done = lift_frames(
+            frames, finder, detector, lifter, command.out, command.person or "largest",
+            command.focal, command.hypotheses, command.seed, made, seen, lifted,
+        )  # fmt: skip
+    show_notes(dict(done.notes))
+    warnings = list(_warnings(done.survey, frames))
+    people = "1 person" if done.survey.people == 1 else f"{done.survey.people} people"
+    for text in warnings:
+        print(f"warning: {text}", file=sys.stderr)
+    print(
+        f"{done.lifted.path}: {people} in {done.survey.frames} frame{_s(done.survey.frames)}; "
+        f"{done.lifted.poses} poses, {command.hypotheses} hypotheses each; "
+        f"{done.lifted.invalid} could not be lifted (valid = False)"
+    )
+    if command.report is not None:
+        write_page(
+            command.report, command.out, frames.label, done.notes, warnings, frames,
+            done.survey.people,
+        )  # fmt: skip
+
+
+def write_page(
+    page: Path,
+    out: Path,
+    name: str,
+    notes: Mapping[str, str],
+    warnings: Sequence[str] = (),
+    frames: FrameSource | None = None,
+    people: int | None = None,
+) -> None:
+    """The report on a lift."""
+    from poseterior.cli.reporting import naming
+    from poseterior.report.lift_page import write_lift_report
+    from poseterior.report.lift_read import read_lift
+
+    told = [*warnings, *(f"Assumed {subject}: {text}" for subject, text in notes.items())]
+    with naming(page):
+        write_lift_report(page, read_lift(out, name, frames, people, told))
+
+
+def _opened(command: Lift) -> tuple[PersonFinder, Detector, dict[str, Any]]:
+    """Who finds people and their keypoints, and what tells them from others."""
+    from poseterior.batch.detect_frames import FixedBox
+    from poseterior.detectors import open_detector, open_finder
+
+    assert command.detector is not None
+    made: dict[str, Any] = {"detector": command.detector, "device": command.device}
+    detector = open_detector(command.detector, command.device)
+    if command.box is not None:
+        return FixedBox(command.box), detector, {**made, "box": list(command.box)}
+    finder = open_finder(command.finder, command.device)
+    return finder, detector, {**made, "finder": command.finder}
+
+
+@contextmanager
+def _saying_how_to_go_on(out: Path) -> Iterator[None]:
+    from poseterior.batch.lift_frames import parts_folder
+
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        if not parts_folder(out).exists():
+            raise
+        text = "stopped: the same command goes on where it was"
+        raise KeyboardInterrupt(text) from stopped
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
+
+
+def _warnings(survey: Survey, frames: FrameSource) -> Iterator[str]:
+    if not survey.people:
+        yield "nobody was found: every row has valid = False"
+    if survey.broken:
+        listed = ", ".join(map(str, survey.broken_numbers))
+        more = ", ..." if survey.broken > len(survey.broken_numbers) else ""
+        yield f"{survey.broken} frame{_s(survey.broken)} cannot be read: {listed}{more}"
+    if "missing_frames" in frames.facts:
+        told = survey.frames + int(str(frames.facts["missing_frames"]))
+        yield f"the file tells of {told} frames, {survey.frames} are there"
+    if "damaged" in frames.facts:
+        yield f"{frames.name}: {frames.facts['damaged']}"
