@@ -1,0 +1,79 @@
+"""`poseterior smooth`: files in, files out, what it says, and what it refuses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cli_files import assert_refused, predictions, save
+
+
+def video(rows=80, **changes):
+    """One track of a walk with right hypotheses."""
+    arrays = predictions(rows) | {"clip": np.zeros(rows, int), "frame": np.arange(rows)}
+    return {k: v for k, v in (arrays | changes).items() if v is not None}
+
+
+def test_a_file_is_smoothed_and_can_be_scored(run, tmp_path):
+    path = save(tmp_path / "p.npz", video())
+    ended = run("smooth", path, "--out", tmp_path / "s.npz", "--share", "0.3")
+    assert ended.code == 0
+    assert "80 poses in 1 tracks smoothed (velocity, share 0.30)" in ended.out
+    assert ended.err.startswith("assumed person: ")
+    assert run("score", tmp_path / "s.npz").code == 0
+    assert run("diagnose", tmp_path / "s.npz").code == 0
+
+
+def test_a_gap_is_filled_and_its_target_not_invented(run, tmp_path):
+    valid = np.ones(80, bool)
+    valid[20:30] = False
+    path = save(tmp_path / "p.npz", video(valid=valid))
+    ended = run("smooth", path, "--out", tmp_path / "s.npz", "--model", "walk")
+    assert ended.code == 0
+    assert "10 of them were missing and are filled; 0 are not valid" in ended.out
+    assert "assumed target: unknown where rows were filled" in ended.err
+    with np.load(tmp_path / "s.npz") as arrays:
+        assert arrays["filled"].sum() == 10
+        assert arrays["valid"].all()
+    assert "70 poses scored" in run("score", tmp_path / "s.npz", "--target", path).out
+
+
+def test_the_model_can_be_fitted(run, tmp_path):
+    path = save(tmp_path / "p.npz", video())
+    fit = save(tmp_path / "val.npz", video())
+    ended = run("smooth", path, "--out", tmp_path / "s.npz", "--fit", fit, "--fps", "15")
+    assert ended.code == 0
+    assert "smoothed (velocity, share " in ended.out
+    # Two copies in one run are equal, byte by byte.
+    run("smooth", path, "--out", tmp_path / "t.npz", "--fit", fit, "--fps", "15")
+    assert (tmp_path / "s.npz").read_bytes() == (tmp_path / "t.npz").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--fps", "0"), ("--fps", "a number above 0")),
+        (("--lag", "-1"), ("--lag", "a number above 0")),
+        (("--share", "1"), ("share", "below 1")),
+        (("--model", "walks"), ("--model", "walk, velocity", "did you mean walk")),
+        (("--fit", "nowhere.npz"), ("nowhere.npz", "an existing .npz file")),
+    ],
+)
+def test_options_that_cannot_be(run, tmp_path, options, words):
+    path = save(tmp_path / "p.npz", video())
+    ended = run("smooth", path, "--out", tmp_path / "s.npz", *options)
+    assert_refused(ended, *words)
+    assert not (tmp_path / "s.npz").exists()
+
+
+def test_files_that_cannot_be(run, tmp_path):
+    out = tmp_path / "s.npz"
+    refused = {
+        "no frames": (video(frame=None), ("frame", "none")),
+        "twice": (video(clip=None, frame=np.arange(80) // 2), ("frame", "rows 0 and 1")),
+    }
+    for arrays, words in refused.values():
+        path = save(tmp_path / "p.npz", arrays)
+        assert_refused(run("smooth", path, "--out", out), str(path), *words)
+    path = save(tmp_path / "p.npz", video())
+    assert_refused(run("smooth", path, "--out", path), "a file of its own")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["p.npz"]
