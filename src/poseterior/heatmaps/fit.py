@@ -82,7 +82,8 @@ def _fit(maps: Tensor, window: int, sigma: float) -> GaussianFit:
             fit.update(rows, fit_windows(maps[rows], peak[rows], fit[rows], side, steps))
     share, place = second_mode(maps, fit.mean, fit.covariance, fit.amplitude, sigma)
     lost = (~fit.good).nonzero()[:, 0]
-    fit.mean[lost], fit.covariance[lost] = spread(maps[lost], peak[lost])
+    if len(lost):
+        fit.mean[lost], fit.covariance[lost] = spread(maps[lost], peak[lost])
     return GaussianFit(
         fit.mean, fit.covariance, fit.amplitude, fit.residual, share, place, fit.good
     )

@@ -12,13 +12,13 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from poseterior.heatmaps.natural import Monomials, moments_to_matrix, peaked
+from poseterior.heatmaps.natural import Monomials, peaked
 
 __all__ = ["Minimum", "least_squares"]
 
 _SHORTEST = 1e-3
 # A step that changes the Gaussian by less than this, relative to its norm, is the last one.
-_LAST_STEP = 1e-5
+_LAST_STEP = 1e-4
 # Windows that are done are dropped once they are this share of all: dropping copies the others.
 _DROP = 0.3
 
@@ -29,7 +29,7 @@ class Minimum:
 
     Attributes:
         theta: (N, 6) natural parameters; the start's where not converged.
-        left: (N,) sum of (h - g)² over the window as a share of that of h²; 1 where not converged.
+        left: (N,) sum of (h - g)² as a share of that of h²; 1 where not converged.
         converged: (N,) bool.
     """
 
@@ -40,31 +40,52 @@ class Minimum:
 
 @dataclass
 class _Search:
-    """The windows still being fitted, a row for each.
+    """Windows being fitted, a row for each.
 
-    `theta` is the best so far, `cost` its sum of g² - 2 g h, `step` the Gauss-Newton step from
-    it, `length` how much of that is tried next; `norm` is the sum of g² and `decrement` that of
-    (g m . step)², both at `theta`.
+    `theta` is the best so far; `step` the Gauss-Newton step from it, `cost` its sum of
+    g² - 2 g h, `norm` its sum of g² and `decrement` that of (g m . step)². `length` is how much
+    of the step is tried next.
     """
 
     row: Tensor
     values: Tensor
     theta: Tensor
     step: Tensor
-    length: Tensor
     cost: Tensor
     norm: Tensor
     decrement: Tensor
+    length: Tensor
 
     @classmethod
     def begin(cls, values: Tensor, start: Tensor) -> _Search:
         one = torch.ones_like(start[:, 0])
-        row = torch.arange(len(start), device=start.device)
-        unknown = one * torch.inf
-        return cls(row, values, start, torch.zeros_like(start), one, unknown, one, unknown)
+        row, unknown = torch.arange(len(start), device=start.device), one * torch.inf
+        return cls(row, values, start, torch.zeros_like(start), unknown, one, unknown, one)
 
-    def keep(self, rows: Tensor) -> _Search:
+    def __getitem__(self, rows: Tensor) -> _Search:
         return _Search(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @property
+    def arrived(self) -> Tensor:
+        return self.decrement <= _LAST_STEP**2 * self.norm
+
+    def advance(self, monomials: Monomials) -> None:
+        """Try a step of each; take those that lower the cost, and shorten the others."""
+        trial = self.theta + self.length[:, None] * self.step
+        with_map, with_itself = monomials.moments(self.values, trial)
+        norm = with_itself[:, 0]
+        cost = norm - 2 * with_map[:, 0]
+        gradient = with_map - with_itself[:, :6]
+        step = torch.linalg.solve_ex(monomials.normal_matrix(with_itself), gradient)[0]
+        decrement = (step * gradient).sum(-1)
+        # Neither a cost nor a step that is not finite passes.
+        better = (cost < self.cost) & (decrement < torch.inf) & peaked(trial)
+        self.length = torch.where(better, (2 * self.length).clamp_max(1), self.length / 2)
+        self.theta = torch.where(better[:, None], trial, self.theta)
+        self.step = torch.where(better[:, None], step, self.step)
+        self.cost = torch.where(better, cost, self.cost)
+        self.norm = torch.where(better, norm, self.norm)
+        self.decrement = torch.where(better, decrement, self.decrement)
 
 
 def least_squares(
@@ -74,41 +95,27 @@ def least_squares(
 
     All in float64, and finite.
     """
-    theta, gain = start.clone(), torch.zeros_like(start[:, 0])
-    converged = torch.zeros_like(gain, dtype=torch.bool)
+    found = Minimum(start.clone(), torch.ones_like(start[:, 0]), start[:, 0].isnan())
+    squares = torch.linalg.vector_norm(values, dim=-1).square()
     search = _Search.begin(values, start)
     for _ in range(iterations):
-        _advance(search, monomials)
-        arrived = search.decrement <= _LAST_STEP**2 * search.norm
-        row = search.row[arrived]
-        # The last step is taken unseen: it is too short to go wrong.
-        theta[row] = (search.theta + search.step)[arrived]
-        gain[row] = (search.cost - search.decrement)[arrived]
-        converged[row] = True
-        going = ~arrived & (search.length > _SHORTEST)
+        search.advance(monomials)
+        going = ~search.arrived & (search.length > _SHORTEST)
         count = int(going.sum())
         if not count:
             break
         if count <= (1 - _DROP) * len(going):
-            search = search.keep(going)
-    squares = torch.linalg.vector_norm(values, dim=-1).square()
-    left = torch.where(converged, ((squares + gain) / squares).clamp_min(0), 1.0)
-    return Minimum(theta, left, converged)
+            _record(found, search, squares)
+            search = search[going]
+    _record(found, search, squares)
+    return found
 
 
-def _advance(search: _Search, monomials: Monomials) -> None:
-    """Try a step of each; take those that lower the cost, and shorten the others."""
-    trial = search.theta + search.length[:, None] * search.step
-    with_map, with_itself = monomials.moments(search.values, trial)
-    cost = with_itself[:, 0] - 2 * with_map[:, 0]
-    gradient = with_map - with_itself[:, :6]
-    step = torch.linalg.solve_ex(moments_to_matrix(with_itself), gradient)[0]
-    better = (cost < search.cost) & peaked(trial) & step.isfinite().all(-1)
-
-    def taken(new: Tensor, old: Tensor) -> Tensor:
-        return torch.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
-
-    search.theta, search.step = taken(trial, search.theta), taken(step, search.step)
-    search.length = taken((2 * search.length).clamp_max(1), search.length / 2)
-    search.cost, search.norm = taken(cost, search.cost), taken(with_itself[:, 0], search.norm)
-    search.decrement = taken((step * gradient).sum(-1), search.decrement)
+def _record(found: Minimum, search: _Search, squares: Tensor) -> None:
+    """Put down those that have arrived, after a last step: it is too short to go wrong."""
+    arrived = search.arrived
+    row = search.row[arrived]
+    found.theta[row] = (search.theta + search.step)[arrived]
+    left = 1 + (search.cost - search.decrement)[arrived] / squares[row]
+    found.left[row] = left.clamp_min(0)
+    found.converged[row] = True

@@ -18,14 +18,17 @@ from torch import Tensor
 
 from poseterior.heatmaps.maps import blocks
 
-__all__ = ["Monomials", "from_gaussian", "moments_to_matrix", "peaked", "to_gaussian"]
+__all__ = ["Monomials", "from_gaussian", "monomials", "peaked", "to_gaussian"]
 
 _CACHED = 2**17  # pixels
 # Exponents (of x, of y), by degree: the first 6 are the parameters'.
 _EXPONENTS = [(degree - k, k) for degree in range(5) for k in range(degree + 1)]
-# Which of the 15 is the product of two of the first 6.
-_PRODUCT = [[_EXPONENTS.index((a + c, b + d)) for c, d in _EXPONENTS[:6]]
-            for a, b in _EXPONENTS[:6]]  # fmt: skip
+_PRODUCT = [_EXPONENTS.index((a + c, b + d)) for a, b in _EXPONENTS[:6] for c, d in _EXPONENTS[:6]]
+
+
+def monomials(x: Tensor, y: Tensor) -> Tensor:
+    """Those up to degree 4 (15, h w) on the grid of columns x (w,) and rows y (h,)."""
+    return torch.stack([x**a * y[:, None] ** b for a, b in _EXPONENTS]).flatten(1)
 
 
 @dataclass(frozen=True)
@@ -35,19 +38,21 @@ class Monomials:
     Attributes:
         powers: (15, h w), up to degree 4.
         centre: (2,) position (x, y) of the origin, in px from the first pixel.
+        product: (36,) which of the 15 is the product of two of the first 6.
     """
 
     powers: Tensor
     centre: Tensor
+    product: Tensor
 
     @classmethod
     def of(cls, height: int, width: int, device: torch.device | str) -> Monomials:
         """Those of a window of `height` rows and `width` columns."""
         centre = torch.tensor([(width - 1) / 2, (height - 1) / 2], dtype=torch.float64)
-        y = (torch.arange(height, dtype=torch.float64) - centre[1])[:, None]
-        x = (torch.arange(width, dtype=torch.float64) - centre[0])[None]
-        powers = torch.stack([x**a * y**b for a, b in _EXPONENTS]).flatten(1)
-        return cls(powers.to(device), centre.to(device))
+        x = torch.arange(width, dtype=torch.float64) - centre[0]
+        y = torch.arange(height, dtype=torch.float64) - centre[1]
+        product = torch.tensor(_PRODUCT, device=device)
+        return cls(monomials(x, y).to(device), centre.to(device), product)
 
     def moments(self, values: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Moments (N, 6) of g h and (N, 15) of g², for maps h (N, h w) and g of theta (N, 6)."""
@@ -62,10 +67,9 @@ class Monomials:
             with_itself[rows] = gaussian.square_() @ self.powers.mT
         return with_map, with_itself
 
-
-def moments_to_matrix(moments: Tensor) -> Tensor:
-    """The symmetric sum of m mᵀ (N, 6, 6) from its 15 moments (N, 15)."""
-    return moments[:, torch.tensor(_PRODUCT, device=moments.device)]
+    def normal_matrix(self, moments: Tensor) -> Tensor:
+        """Sums of g² m mᵀ (N, 6, 6) from the moments of g² (N, 15)."""
+        return moments.index_select(1, self.product).view(-1, 6, 6)
 
 
 def from_gaussian(mean: Tensor, covariance: Tensor, amplitude: Tensor) -> Tensor:

@@ -7,6 +7,9 @@ import math
 import torch
 from torch import Tensor
 
+from poseterior.heatmaps.natural import from_gaussian, monomials
+from poseterior.heatmaps.spread import highest
+
 __all__ = ["second_mode"]
 
 
@@ -29,14 +32,17 @@ def second_mode(
     side = max(1, round(4 * sigma / 3))
     columns, x = _cells(maps.shape[2], side, maps)
     rows, y = _cells(maps.shape[1], side, maps)
-    gaussian = mean.to(maps), covariance.to(maps), amplitude.to(maps).clamp_min(0)
-    rest = rows @ (maps @ columns.mT) - _mass_in_cells(x, y, side, *gaussian)
-    down = torch.nn.functional.pad(rest, (1, 1, 1, 1)).unfold(1, 3, 1).sum(-1)
-    second, index = down.unfold(2, 3, 1).sum(-1).flatten(1).max(-1)
+    amplitude = amplitude.clamp_min(0)
+    expected = _mass_in_cells(x, y, side, mean, covariance, amplitude).to(maps)
+    rest = rows @ (maps @ columns.mT) - expected
+    boxes = torch.nn.functional.pad(rest, (1, 1, 1, 1))
+    boxes = boxes[:, :-2] + boxes[:, 1:-1] + boxes[:, 2:]
+    boxes = boxes[..., :-2] + boxes[..., 1:-1] + boxes[..., 2:]
+    place, second = highest(boxes)
     second = second.clamp_min(0)
-    place = torch.stack([x[index % len(x)], y[index // len(x)]], -1)
-    first = 2 * math.pi * gaussian[2] * torch.linalg.det(covariance).sqrt().to(maps)
-    return second / (first + second).clamp_min(torch.finfo(maps.dtype).tiny), place
+    first = (2 * math.pi * amplitude * torch.linalg.det(covariance).sqrt()).to(maps)
+    share = second / (first + second).clamp_min(torch.finfo(maps.dtype).tiny)
+    return share, torch.stack([x[place[:, 0]], y[place[:, 1]]], -1)
 
 
 def _cells(length: int, side: int, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -55,10 +61,7 @@ def _mass_in_cells(
     that is wider by the variance of the cell's pixels.
     """
     wider = covariance + (side**2 - 1) / 12 * torch.eye(2).to(covariance)
-    narrower = (torch.linalg.det(covariance) / torch.linalg.det(wider)).sqrt()
-    precision = -0.5 * torch.linalg.inv(wider)
-    x, y = x - mean[:, :1], y - mean[:, 1:]
-    across = precision[:, 0, :1] * x**2
-    down = precision[:, 1, 1:] * y**2 + (side**2 * amplitude * narrower).log()[:, None]
-    mixed = (2 * precision[:, 0, 1:] * y)[..., None] * x[:, None]
-    return (mixed + across[:, None] + down[..., None]).exp()
+    lower = (torch.linalg.det(covariance) / torch.linalg.det(wider)).sqrt()
+    theta = from_gaussian(mean, wider, side**2 * lower * amplitude)
+    values = (theta.to(x) @ monomials(x, y)[:6]).exp_()
+    return values.view(len(theta), len(y), len(x))

@@ -13,8 +13,12 @@ _PIXEL = 1 / 12
 
 def highest(maps: Tensor) -> tuple[Tensor, Tensor]:
     """Position (N, 2) of the highest pixel of maps (N, h, w), the first of several; its value."""
-    value, index = maps.flatten(1).max(-1)
-    return torch.stack([index % maps.shape[2], index // maps.shape[2]], -1), value
+    # The maximum alone is several times faster than with its index: first rows, then one row.
+    rows = maps.amax(-1)
+    y = rows.argmax(-1)
+    row = maps[torch.arange(len(maps), device=maps.device), y]
+    x = row.argmax(-1)
+    return torch.stack([x, y], -1), rows.amax(-1)
 
 
 def spread(maps: Tensor, peak: Tensor) -> tuple[Tensor, Tensor]:
