@@ -12,11 +12,12 @@ from poseterior.errors import InputError, require
 
 if TYPE_CHECKING:
     from poseterior.batch.detected_people import Survey
-    from poseterior.cli.lift import Lift
     from poseterior.data.frames import FrameSource
     from poseterior.keypoints import Detector, PersonFinder
 
 __all__ = ["check_no_images", "lift_images", "write_page"]
+
+_Lift = Any  # `poseterior.cli.lift.Lift`, whose file imports this one
 
 # Options of keypoint files, which a detector makes needless.
 _OF_FILES = ("format", "skeleton", "map", "image_size", "sigma_confident", "sigma_uncertain")
@@ -34,7 +35,7 @@ def check_no_images(path: Path) -> None:
     raise InputError("--detector", "", expected=expected, found="none")
 
 
-def lift_images(command: Lift) -> None:
+def lift_images(command: _Lift) -> None:
     """Detect, track, lift; say what was found."""
     for name in _OF_FILES:
         option, given = f"--{name.replace('_', '-')}", getattr(command, name)
@@ -89,12 +90,11 @@ def write_page(
         write_lift_report(page, read_lift(out, name, frames, people, told))
 
 
-def _opened(command: Lift) -> tuple[PersonFinder, Detector, dict[str, Any]]:
+def _opened(command: _Lift) -> tuple[PersonFinder, Detector, dict[str, Any]]:
     """Who finds people and their keypoints, and what tells them from others."""
     from poseterior.batch.detect_frames import FixedBox
     from poseterior.detectors import open_detector, open_finder
 
-    assert command.detector is not None
     made: dict[str, Any] = {"detector": command.detector, "device": command.device}
     detector = open_detector(command.detector, command.device)
     if command.box is not None:
