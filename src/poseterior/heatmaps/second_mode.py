@@ -38,30 +38,34 @@ def second_mode(
     boxes = torch.nn.functional.pad(rest, (1, 1, 1, 1))
     boxes = boxes[:, :-2] + boxes[:, 1:-1] + boxes[:, 2:]
     boxes = boxes[..., :-2] + boxes[..., 1:-1] + boxes[..., 2:]
-    place, second = highest(boxes)
-    second = second.clamp_min(0)
-    first = (2 * math.pi * amplitude * torch.linalg.det(covariance).sqrt()).to(maps)
-    share = second / (first + second).clamp_min(torch.finfo(maps.dtype).tiny)
+    place, mean_height = highest(boxes)
+    second = (3 * side) ** 2 * mean_height.clamp_min(0).double()
+    first = 2 * math.pi * amplitude * torch.linalg.det(covariance).sqrt()
+    share = second / (first + second).clamp_min(torch.finfo(second.dtype).tiny)
     return share, torch.stack([x[place[:, 0]], y[place[:, 1]]], -1)
 
 
 def _cells(length: int, side: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Matrix (cells, length) that sums the pixels of each cell along one axis; their middles."""
+    """Matrix (cells, length) that sums the pixels of each cell along one axis; their middles.
+
+    Over three times the cell's side, so that a box has its mean: no sum can overflow.
+    """
     pixel = torch.arange(length, device=like.device)
     cell = torch.arange(-(-length // side), device=like.device)
-    return (pixel // side == cell[:, None]).to(like), side * cell.to(like) + (side - 1) / 2
+    inside = (pixel // side == cell[:, None]).to(like)
+    return inside / (3 * side), side * cell.to(like) + (side - 1) / 2
 
 
 def _mass_in_cells(
     x: Tensor, y: Tensor, side: int, mean: Tensor, covariance: Tensor, amplitude: Tensor
 ) -> Tensor:
-    """Sums (N, rows, columns) of Gaussians over the pixels of cells with middles x and y.
+    """Sums (N, rows, columns) of Gaussians as `_cells` makes them, cells with middles x and y.
 
     The mean over a cell is close to the value in its middle of the Gaussian of the same mass
     that is wider by the variance of the cell's pixels.
     """
     wider = covariance + (side**2 - 1) / 12 * torch.eye(2).to(covariance)
     lower = (torch.linalg.det(covariance) / torch.linalg.det(wider)).sqrt()
-    theta = from_gaussian(mean, wider, side**2 * lower * amplitude)
+    theta = from_gaussian(mean, wider, lower * amplitude / 9)
     values = (theta.to(x) @ monomials(x, y)[:6]).exp_()
     return values.view(len(theta), len(y), len(x))

@@ -18,6 +18,8 @@ __all__ = ["WindowFit", "fit_windows"]
 _CLEAR = 7.0
 # A joint may be so many px outside the map.
 _MARGIN = 2.0
+# Of anything narrower the pixels show one spike, whatever its width.
+_NARROWEST = 0.3
 
 
 @dataclass
@@ -29,7 +31,8 @@ class WindowFit:
         covariance: (N, 2, 2).
         amplitude: (N,).
         residual: (N,) root of the sum of (h - g)² over that of h²; 1 where not good.
-        good: (N,) bool: converged, within the map, no wider than it, and clear of the noise.
+        good: (N,) bool: converged, within the map, no wider than it, no spike of a single pixel,
+            and clear of the noise.
             Where False the others are those to start from.
     """
 
@@ -76,9 +79,11 @@ def fit_windows(
 
 
 def _within(fit: WindowFit, width: int, height: int, margin: float) -> Tensor:
-    """Where (N,) the Gaussian is finite, in the map but for a margin, and no wider than it."""
+    """Where (N,) the Gaussian is finite, in the map but for a margin, and of a possible width."""
     sigma_x, sigma_y, _ = axes(fit.covariance)
     last = torch.tensor([width - 1, height - 1]).to(fit.mean)
     inside = ((fit.mean >= -margin) & (fit.mean <= last + margin)).all(-1)
     narrow = torch.maximum(sigma_x, sigma_y) <= max(width, height)
-    return inside & narrow & fit.amplitude.isfinite() & (torch.minimum(sigma_x, sigma_y) > 0)
+    return (
+        inside & narrow & fit.amplitude.isfinite() & (torch.minimum(sigma_x, sigma_y) > _NARROWEST)
+    )
