@@ -24,13 +24,13 @@ from poseterior.errors import InputError, require
 from poseterior.geometry.skeleton import Skeleton
 from poseterior.keypoints import Keypoints, PersonBoxes
 
-__all__ = ["DetectionLog", "keypoints_of", "nobody"]
+__all__ = ["DetectionLog", "keypoints_of", "nobody", "record_layout"]
 
 _ABOUT, _PEOPLE = "about.json", "people.bin"
 _READ_ROWS = 256
 
 
-def _layout(joints: int) -> np.dtype:
+def record_layout(joints: int) -> np.dtype:
     """One person of one frame: `person` 0, 1, ... of `people`, or -1 of a frame with nobody.
 
     `focal` is NaN where the frame does not tell it.
@@ -62,7 +62,7 @@ class DetectionLog:
     ) -> None:
         self.folder, self.skeleton = make_folder(folder), skeleton
         self.about = dict(about) | {"skeleton": skeleton.name}
-        self._dtype = _layout(len(skeleton))
+        self._dtype = record_layout(len(skeleton))
         self._path = self.folder / _PEOPLE
         self._begin()
         self._file = self._path.open("ab", buffering=0)
