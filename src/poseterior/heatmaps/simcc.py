@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from poseterior.errors import require
-from poseterior.heatmaps.maps import flat_maps
+from poseterior.errors import InputError, require
 
 __all__ = ["SHARPNESS", "SimccFit", "fit_simcc", "peak_variance"]
 
@@ -114,7 +113,7 @@ def _axis(scores: Tensor, sharpness: float, source: str) -> tuple[Tensor, ...]:
 
     Each has the batch shape of scores (..., bins); positions are in bins.
     """
-    scores = flat_maps(scores[..., None, :], source)[:, 0].reshape(scores.shape)
+    scores = _checked(scores, source)
     bins = torch.arange(scores.shape[-1]).to(scores)
     probability = torch.softmax(sharpness * scores, -1)
     above = (probability - probability.median(-1, keepdim=True).values).clamp_min(0)
@@ -129,6 +128,21 @@ def _axis(scores: Tensor, sharpness: float, source: str) -> tuple[Tensor, ...]:
     columns = mean, variance.clamp_min(1 / 12), share, _mean(rest, bins, mean), found
     mean, variance, share, second, found = (column[..., 0] for column in columns)
     return mean, variance, share, second, scores.amax(-1), found
+
+
+def _checked(scores: Tensor, source: str) -> Tensor:
+    """Finite scores (..., bins) of at least single precision."""
+    shape = tuple(scores.shape)
+    right = len(shape) > 0 and shape[-1] > 0 and scores.is_floating_point()
+    expected = "floating scores (..., bins)"
+    require(right, source, "scores", expected=expected, found=f"{scores.dtype} {shape}")
+    scores = scores.detach().to(torch.promote_types(scores.dtype, torch.float32))
+    bad = (~scores.isfinite()).nonzero()
+    if len(bad):
+        *index, place = bad[0].tolist()
+        found = f"{scores[tuple(bad[0])].item()} at bin {place}"
+        raise InputError(source, f"scores{index or ''}", expected="finite values", found=found)
+    return scores
 
 
 def _mean(weight: Tensor, bins: Tensor, otherwise: Tensor | float) -> Tensor:
