@@ -12,13 +12,14 @@ sums that a Gauss-Newton step needs, since dg / dtheta = g m:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from poseterior.heatmaps.maps import blocks
 
-__all__ = ["Monomials", "from_gaussian", "monomials", "peaked", "to_gaussian"]
+__all__ = ["Monomials", "from_gaussian", "monomials", "peaked", "to_gaussian", "window_monomials"]
 
 _CACHED = 2**17  # pixels
 # Exponents (of x, of y), by degree: the first 6 are the parameters'.
@@ -45,15 +46,6 @@ class Monomials:
     centre: Tensor
     product: Tensor
 
-    @classmethod
-    def of(cls, height: int, width: int, device: torch.device | str) -> Monomials:
-        """Those of a window of `height` rows and `width` columns."""
-        centre = torch.tensor([(width - 1) / 2, (height - 1) / 2], dtype=torch.float64)
-        x = torch.arange(width, dtype=torch.float64) - centre[0]
-        y = torch.arange(height, dtype=torch.float64) - centre[1]
-        product = torch.tensor(_PRODUCT, device=device)
-        return cls(monomials(x, y).to(device), centre.to(device), product)
-
     def moments(self, values: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Moments (N, 6) of g h and (N, 15) of g², for maps h (N, h w) and g of theta (N, 6)."""
         first = self.powers[:6]
@@ -70,6 +62,16 @@ class Monomials:
     def normal_matrix(self, moments: Tensor) -> Tensor:
         """Sums of g² m mᵀ (N, 6, 6) from the moments of g² (N, 15)."""
         return moments.index_select(1, self.product).view(-1, 6, 6)
+
+
+@lru_cache(maxsize=16)
+def window_monomials(height: int, width: int, device: torch.device) -> Monomials:
+    """Those of a window of `height` rows and `width` columns."""
+    centre = torch.tensor([(width - 1) / 2, (height - 1) / 2], dtype=torch.float64)
+    x = torch.arange(width, dtype=torch.float64) - centre[0]
+    y = torch.arange(height, dtype=torch.float64) - centre[1]
+    product = torch.tensor(_PRODUCT, device=device)
+    return Monomials(monomials(x, y).to(device), centre.to(device), product)
 
 
 def from_gaussian(mean: Tensor, covariance: Tensor, amplitude: Tensor) -> Tensor:

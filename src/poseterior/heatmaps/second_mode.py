@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -30,11 +32,9 @@ def second_mode(
         sigma: standard deviation in px of the peaks a detector draws.
     """
     side = max(1, round(4 * sigma / 3))
-    columns, x = _cells(maps.shape[2], side, maps)
-    rows, y = _cells(maps.shape[1], side, maps)
+    cells = _cells(maps.shape[1], maps.shape[2], side, maps.dtype, maps.device)
     amplitude = amplitude.clamp_min(0)
-    expected = _mass_in_cells(x, y, side, mean, covariance, amplitude).to(maps)
-    rest = rows @ (maps @ columns.mT) - expected
+    rest = cells.rows @ (maps @ cells.columns.mT) - cells.masses(mean, covariance, amplitude)
     boxes = torch.nn.functional.pad(rest, (1, 1, 1, 1))
     boxes = boxes[:, :-2] + boxes[:, 1:-1] + boxes[:, 2:]
     boxes = boxes[..., :-2] + boxes[..., 1:-1] + boxes[..., 2:]
@@ -42,30 +42,49 @@ def second_mode(
     second = (3 * side) ** 2 * mean_height.clamp_min(0).double()
     first = 2 * math.pi * amplitude * torch.linalg.det(covariance).sqrt()
     share = second / (first + second).clamp_min(torch.finfo(second.dtype).tiny)
-    return share, torch.stack([x[place[:, 0]], y[place[:, 1]]], -1)
+    return share, side * place.double() + (side - 1) / 2
 
 
-def _cells(length: int, side: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Matrix (cells, length) that sums the pixels of each cell along one axis; their middles.
+@dataclass(frozen=True)
+class _Cells:
+    """Square cells that a map is divided into, and how to sum over their pixels.
 
-    Over three times the cell's side, so that a box has its mean: no sum can overflow.
+    Sums are over a box's pixels, (3 side)², so that a box has its mean: nothing can overflow.
+
+    Attributes:
+        side: of a cell, px; the last ones may reach beyond the map.
+        rows: (m, h) that sums the pixels of cells along y, over 3 side.
+        columns: (n, w) along x.
+        powers: (6, m n) monomials of the cells' middles.
     """
-    pixel = torch.arange(length, device=like.device)
-    cell = torch.arange(-(-length // side), device=like.device)
-    inside = (pixel // side == cell[:, None]).to(like)
-    return inside / (3 * side), side * cell.to(like) + (side - 1) / 2
+
+    side: int
+    rows: Tensor
+    columns: Tensor
+    powers: Tensor
+
+    def masses(self, mean: Tensor, covariance: Tensor, amplitude: Tensor) -> Tensor:
+        """Sums (N, m, n) of Gaussians.
+
+        The mean over a cell is close to the value in its middle of the Gaussian of the same
+        mass that is wider by the variance of the cell's pixels.
+        """
+        wider = covariance + (self.side**2 - 1) / 12 * torch.eye(2).to(covariance)
+        lower = (torch.linalg.det(covariance) / torch.linalg.det(wider)).sqrt()
+        theta = from_gaussian(mean, wider, lower * amplitude / 9)
+        values = (theta.to(self.powers) @ self.powers).exp_()
+        return values.view(len(theta), len(self.rows), len(self.columns))
 
 
-def _mass_in_cells(
-    x: Tensor, y: Tensor, side: int, mean: Tensor, covariance: Tensor, amplitude: Tensor
-) -> Tensor:
-    """Sums (N, rows, columns) of Gaussians as `_cells` makes them, cells with middles x and y.
+@lru_cache(maxsize=16)
+def _cells(height: int, width: int, side: int, dtype: torch.dtype, device: torch.device) -> _Cells:
+    """Cells of `side` px of maps of height x width."""
 
-    The mean over a cell is close to the value in its middle of the Gaussian of the same mass
-    that is wider by the variance of the cell's pixels.
-    """
-    wider = covariance + (side**2 - 1) / 12 * torch.eye(2).to(covariance)
-    lower = (torch.linalg.det(covariance) / torch.linalg.det(wider)).sqrt()
-    theta = from_gaussian(mean, wider, lower * amplitude / 9)
-    values = (theta.to(x) @ monomials(x, y)[:6]).exp_()
-    return values.view(len(theta), len(y), len(x))
+    def along(length: int) -> tuple[Tensor, Tensor]:
+        pixel = torch.arange(length, device=device)
+        cell = torch.arange(-(-length // side), device=device)
+        inside = (pixel // side == cell[:, None]).to(dtype)
+        return inside / (3 * side), side * cell.to(dtype) + (side - 1) / 2
+
+    (rows, y), (columns, x) = along(height), along(width)
+    return _Cells(side, rows, columns, monomials(x, y)[:6])

@@ -10,7 +10,7 @@ from torch import Tensor
 from poseterior.heatmaps.ellipse import axes
 from poseterior.heatmaps.gauss_newton import least_squares
 from poseterior.heatmaps.maps import windows
-from poseterior.heatmaps.natural import Monomials, from_gaussian, to_gaussian
+from poseterior.heatmaps.natural import from_gaussian, to_gaussian, window_monomials
 
 __all__ = ["WindowFit", "fit_windows"]
 
@@ -65,25 +65,24 @@ def fit_windows(
     size = min(side, maps.shape[1]), min(side, maps.shape[2])
     values, first = windows(maps, peak, size)
     values = values.flatten(1).double()
-    monomials = Monomials.of(*size, maps.device)
+    monomials = window_monomials(*size, maps.device)
     origin = first + monomials.centre
     theta = from_gaussian(start.mean - origin, start.covariance, start.amplitude)
     minimum = least_squares(values, monomials, theta, iterations)
     mean, covariance, amplitude = to_gaussian(minimum.theta)
-    left = minimum.left
-    fit = WindowFit(mean + origin, covariance, amplitude, left.sqrt(), minimum.converged)
+    residual = minimum.left.sqrt()
+    fit = WindowFit(mean + origin, covariance, amplitude, residual, minimum.converged)
     # amplitude² / its variance = sum g² / (sum (h - g)² / pixels), and sum h² is both sums.
-    clear = (1 - left) * values.shape[1] >= _CLEAR**2 * left
-    fit.good &= clear & _within(fit, maps.shape[2], maps.shape[1], _MARGIN)
+    clear = (1 - minimum.left) * values.shape[1] >= _CLEAR**2 * minimum.left
+    fit.good &= clear & _possible(fit, maps.shape[2], maps.shape[1])
     return fit
 
 
-def _within(fit: WindowFit, width: int, height: int, margin: float) -> Tensor:
-    """Where (N,) the Gaussian is finite, in the map but for a margin, and of a possible width."""
+def _possible(fit: WindowFit, width: int, height: int) -> Tensor:
+    """Where (N,) a Gaussian is finite, in the map but for a margin, and of a possible width."""
     sigma_x, sigma_y, _ = axes(fit.covariance)
-    last = torch.tensor([width - 1, height - 1]).to(fit.mean)
-    inside = ((fit.mean >= -margin) & (fit.mean <= last + margin)).all(-1)
+    x, y = fit.mean.unbind(-1)
+    inside = (torch.minimum(x, y) >= -_MARGIN) & (x < width + _MARGIN) & (y < height + _MARGIN)
+    wide = torch.minimum(sigma_x, sigma_y) > _NARROWEST
     narrow = torch.maximum(sigma_x, sigma_y) <= max(width, height)
-    return (
-        inside & narrow & fit.amplitude.isfinite() & (torch.minimum(sigma_x, sigma_y) > _NARROWEST)
-    )
+    return inside & wide & narrow & fit.amplitude.isfinite()
