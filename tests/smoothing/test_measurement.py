@@ -55,7 +55,7 @@ def test_weights_count_hypotheses():
 
 
 def test_one_hypothesis_tells_no_spread():
-    with pytest.raises(InputError, match="hypotheses: expected 2 or more.*found 1"):
+    with pytest.raises(InputError, match=r"hypotheses: expected 2 or more.*found 1"):
         joint_moments(hypotheses(1))
 
 

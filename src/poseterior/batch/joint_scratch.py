@@ -22,7 +22,7 @@ __all__ = ["JointScratch", "measure", "scratch_folder"]
 
 
 class JointScratch:
-    """Arrays by row in a folder of the disk: `mean`, `covariance`, `seen`, maybe `target`.
+    """Arrays by row in a folder of the disk, mapped only while they are read or written.
 
     Attributes:
         folder: where the arrays lie.
@@ -31,21 +31,29 @@ class JointScratch:
     """
 
     def __init__(self, folder: Path, poses: int, joints: int) -> None:
-        self.folder, self.poses = folder, poses
-        self.mean = self.array("mean", (poses, joints, 3))
-        self.covariance = self.array("covariance", (poses, joints, 3, 3))
-        self.seen = self.array("seen", (poses, joints), bool)
+        self.folder = folder
+        self.make("mean", (poses, joints, 3))
+        self.make("covariance", (poses, joints, 3, 3))
+        self.make("seen", (poses, joints), bool)
         self.labels: dict[str, np.ndarray] = {}
         self.valid = np.zeros(poses, bool)
 
-    def array(self, name: str, shape: tuple[int, ...], dtype: type = np.float64) -> np.ndarray:
-        """A new array of zeros in the folder."""
-        return np.lib.format.open_memmap(self.folder / f"{name}.npy", "w+", dtype, shape)
+    def make(self, name: str, shape: tuple[int, ...], dtype: type = np.float64) -> None:
+        """A new array of zeros."""
+        np.lib.format.open_memmap(self.folder / f"{name}.npy", "w+", dtype, shape)
+
+    def put(self, name: str, rows: np.ndarray | slice, values: np.ndarray) -> None:
+        """Write rows of an array."""
+        np.load(self.folder / f"{name}.npy", mmap_mode="r+")[rows] = values
+
+    def get(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Read rows (...) of an array."""
+        return np.asarray(np.load(self.folder / f"{name}.npy", mmap_mode="r")[rows])
 
     def measured(self, rows: np.ndarray) -> Measured:
         """What was measured in some rows; the identity as covariance where nothing was."""
         mean, covariance, seen = (
-            torch.from_numpy(a[rows]) for a in (self.mean, self.covariance, self.seen)
+            torch.from_numpy(self.get(name, rows)) for name in ("mean", "covariance", "seen")
         )
         nothing = torch.eye(3, dtype=torch.float64)
         return Measured(mean, torch.where(seen[..., None, None], covariance, nothing), seen)
@@ -69,14 +77,16 @@ def measure(predictions: Predictions, folder: Path, target: bool = False) -> Joi
         predictions.hypotheses >= 2, predictions.path, "hypotheses",
         expected="2 or more, to tell their spread", found=predictions.hypotheses,
     )  # fmt: skip
-    scratch = JointScratch(folder, predictions.poses, len(predictions.skeleton.free))
-    truth = scratch.array("target", (*scratch.mean.shape,)) if target else None
+    free = list(predictions.skeleton.free)
+    scratch = JointScratch(folder, predictions.poses, len(free))
+    if target:
+        scratch.make("target", (predictions.poses, len(free), 3))
     labels: dict[str, list[np.ndarray]] = {}
     for rows in predictions.chunks():
         part = slice(rows.start, rows.start + len(rows))
         _measure(predictions, rows, scratch, part)
-        if truth is not None and rows.target is not None:
-            truth[part] = rows.target[:, list(predictions.skeleton.free)].double().numpy()
+        if target and rows.target is not None:
+            scratch.put("target", part, rows.target[:, free].double().numpy())
         for name, values in rows.labels.items():
             labels.setdefault(name, []).append(values)
     scratch.labels = {name: np.concatenate(parts) for name, parts in labels.items()}
@@ -93,7 +103,8 @@ def _measure(
     if rows.valid_joints is not None:
         seen = seen & rows.valid_joints[:, free]
     index = valid.nonzero()[:, 0]
-    scratch.valid[part], scratch.seen[part] = valid.numpy(), seen.numpy()
+    scratch.valid[part] = valid.numpy()
+    scratch.put("seen", part, seen.numpy())
     if not len(index):
         return
     weights = None if rows.weights is None else rows.weights[index]
@@ -106,5 +117,5 @@ def _measure(
             found=f"all the same {predictions.skeleton.joints[free[joint]]} "
             f"in row {rows.start + int(index[row])}",
         )  # fmt: skip
-    scratch.mean[rows.start + index.numpy()] = mean.numpy()
-    scratch.covariance[rows.start + index.numpy()] = covariance.numpy()
+    scratch.put("mean", rows.start + index.numpy(), mean.numpy())
+    scratch.put("covariance", rows.start + index.numpy(), covariance.numpy())

@@ -124,8 +124,8 @@ class _Moved:
     ) -> None:
         self._scratch, self._file = scratch, predictions
         self._free = list(predictions.skeleton.free)
-        self._mean = scratch.array("smooth_mean", scratch.mean.shape)
-        self._covariance = scratch.array("smooth_covariance", scratch.covariance.shape)
+        scratch.make("smooth_mean", (predictions.poses, len(self._free), 3))
+        scratch.make("smooth_covariance", (predictions.poses, len(self._free), 3, 3))
         self.missing = np.concatenate([track.missing() for track in tracks])
         self._donors = np.concatenate([track.donors() for track in tracks])
         self._dropped = _LEFT_OUT + (("target",) if len(self.missing) else ())
@@ -149,15 +149,15 @@ class _Moved:
 
         for start, mean, covariance in smooth_track(model, track.times, read, lag):
             rows = track.rows[start : start + len(mean)]
-            self._mean[rows], self._covariance[rows] = mean.numpy(), covariance.numpy()
-        if len(track) == 1:  # to the last digit
-            self._mean[track.rows] = self._scratch.mean[track.rows]
-            self._covariance[track.rows] = self._scratch.covariance[track.rows]
+            if len(track) == 1:  # to the last digit
+                mean, covariance, _ = read(0, 1)
+            self._scratch.put("smooth_mean", rows, mean.numpy())
+            self._scratch.put("smooth_covariance", rows, covariance.numpy())
 
     def write(self, writer: PredictionsWriter, progress: Progress | None) -> None:
         """The rows in the order of the file; then the missing ones, from their donors."""
         wanted = np.unique(self._donors)
-        kept: dict[str, np.ndarray] = {}
+        kept: set[str] = set()
         for rows in self._file.chunks():
             self._keep(rows, wanted, kept)
             writer.write(rows.start, **self._arrays(rows))
@@ -165,7 +165,8 @@ class _Moved:
                 progress(rows.start + len(rows), self._file.poses)
         places = np.searchsorted(wanted, self._donors)
         for row, donor, place in zip(self.missing, self._donors, places, strict=True):
-            self._fill(writer, int(row), int(donor), {n: a[[place]] for n, a in kept.items()})
+            own = {name: self._scratch.get(f"donor_{name}", np.array([place])) for name in kept}
+            self._fill(writer, int(row), int(donor), own)
 
     def _arrays(self, rows: PredictionRows) -> dict[str, np.ndarray]:
         """A chunk's arrays with its measured rows moved; what was filled before is not valid."""
@@ -180,18 +181,20 @@ class _Moved:
         arrays = prediction_arrays(changed)
         return {name: array for name, array in arrays.items() if name not in self._dropped}
 
-    def _keep(self, rows: PredictionRows, wanted: np.ndarray, kept: dict[str, np.ndarray]) -> None:
-        """Keep on disk the rows of a chunk that others will be filled from."""
+    def _keep(self, rows: PredictionRows, wanted: np.ndarray, kept: set[str]) -> None:
+        """Put on disk what of a chunk others will be filled from; `kept` are the arrays' names."""
         places = np.flatnonzero((wanted >= rows.start) & (wanted < rows.start + len(rows)))
         own = wanted[places] - rows.start
         for name in ("hypotheses", "weights", "valid_joints", "observed_intrinsics"):
             values = getattr(rows, name)
-            if values is not None and len(wanted):
-                if name not in kept:
-                    array = values.numpy()
-                    shape = (len(wanted), *array.shape[1:])
-                    kept[name] = self._scratch.array(f"donor_{name}", shape, array.dtype.type)
-                kept[name][places] = values[own].numpy()
+            if values is None or not len(wanted):
+                continue
+            array = values.numpy()
+            if name not in kept:
+                kept.add(name)
+                shape = (len(wanted), *array.shape[1:])
+                self._scratch.make(f"donor_{name}", shape, array.dtype.type)
+            self._scratch.put(f"donor_{name}", places, array[own])
 
     def _fill(
         self, writer: PredictionsWriter, row: int, donor: int, arrays: dict[str, np.ndarray]
@@ -205,8 +208,10 @@ class _Moved:
     def _move(self, hypotheses: Tensor, old: np.ndarray, new: np.ndarray) -> Tensor:
         """Hypotheses with the moments of the rows `old` moved to the smoothed ones of `new`."""
         measured = self._scratch.measured(old)
-        mean = torch.from_numpy(self._mean[new])
-        covariance = torch.from_numpy(self._covariance[new])
+        mean, covariance = (
+            torch.from_numpy(self._scratch.get(f"smooth_{name}", new))
+            for name in ("mean", "covariance")
+        )
         change = measured.seen & (
             (mean != measured.mean).any(-1) | (covariance != measured.covariance).flatten(2).any(2)
         )

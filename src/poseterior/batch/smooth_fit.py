@@ -15,7 +15,6 @@ from poseterior.data.predictions import Predictions
 from poseterior.errors import known, require
 from poseterior.smoothing.fit import fit_model
 from poseterior.smoothing.kalman import StateSpace
-from poseterior.smoothing.measurement import Measured
 from poseterior.smoothing.motion import MODELS
 
 __all__ = ["fit_tracks"]
@@ -45,7 +44,7 @@ def fit_tracks(predictions: Predictions, model: str = "velocity", fps: float = 3
     with tempfile.TemporaryDirectory() as folder:
         scratch = measure(predictions, Path(folder), target=True)
         tracks = find_tracks(scratch.labels, scratch.valid, fps, 2.0, predictions.path)
-        whole = scratch.seen.all(1)
+        whole = np.all(scratch.get("seen", np.arange(predictions.poses)), axis=1)
         found = [_windows(track, whole, fps) for track in tracks]
         rows = np.concatenate([np.empty((0, _FRAMES), int), *found])
         require(
@@ -54,9 +53,8 @@ def fit_tracks(predictions: Predictions, model: str = "velocity", fps: float = 3
             found="no such",
         )  # fmt: skip
         rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _WINDOWS)).round().astype(int)]
-        target = np.load(Path(folder) / "target.npy", mmap_mode="r")[rows]
-        measured = scratch.measured(rows)
-        return fit_model(model, torch.from_numpy(target), Measured(*measured), 1 / fps)
+        target = torch.from_numpy(scratch.get("target", rows))
+        return fit_model(model, target, scratch.measured(rows), 1 / fps)
 
 
 def _windows(track: Track, whole: np.ndarray, fps: float) -> np.ndarray:

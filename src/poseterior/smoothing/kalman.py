@@ -75,9 +75,12 @@ class StateSpace:
         lasting = math.sqrt(self.share) * symmetric_root(measured.covariance)[0]
         columns = torch.cat([measured.mean[..., None], lasting], -1)
         fresh = (1 - self.share) * measured.covariance
+        moves = {seconds: self._move(seconds) for seconds in set(waits)}
         steps = []
         for t, seconds in enumerate(waits):
-            before, move = self._predict(belief, seconds)
+            move, noise = moves[seconds]
+            spread = move @ belief.covariance @ move.mT + noise
+            before = belief._replace(mean=move @ belief.mean, covariance=spread)
             belief = self._update(before, columns[t], fresh[t], measured.seen[t])
             steps.append(Step(belief, before, move))
         return steps
@@ -97,11 +100,10 @@ class StateSpace:
         shifts = place[..., 1:]
         return place[..., 0], fresh + shifts @ shifts.mT
 
-    def _predict(self, belief: Belief, seconds: float) -> tuple[Belief, Tensor]:
-        """What is believed `seconds` later, and F (J, S, S)."""
-        move, noise = (_three_axes(part) for part in self.motion.transition(seconds))
-        covariance = move @ belief.covariance @ move.mT + noise
-        return belief._replace(mean=move @ belief.mean, covariance=covariance), move
+    def _move(self, seconds: float) -> tuple[Tensor, Tensor]:
+        """F and the noise's covariance, (J, S, S) each."""
+        move, noise = self.motion.transition(seconds)
+        return _three_axes(move), _three_axes(noise)
 
     def _update(self, belief: Belief, columns: Tensor, fresh: Tensor, seen: Tensor) -> Belief:
         """What is believed after a measurement (J, 3, 4) of the joints that are `seen` (J,)."""
