@@ -35,8 +35,7 @@ class Lift:
     """Lift 2D keypoints, images or a video to 3D hypotheses, written as one predictions file."""
 
     input: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="IN")]
-    """Keypoints of COCO, OpenPose (a folder), MMPose, AlphaPose, DeepLabCut, or our .npz; with
-    --detector an image, a folder of images or a video."""
+    """Keypoints (COCO, OpenPose, MMPose, AlphaPose, DeepLabCut, .npz); with --detector images."""
     out: Path
     """The predictions .npz to write."""
     hypotheses: Count = 200

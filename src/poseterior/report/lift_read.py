@@ -45,10 +45,7 @@ def read_lift(
         pictures = [_picture(frames, number) for number in numbers]
         shown_in = [numbers.index(number) for number in shown.frame]
     made = made if isinstance(made, dict) else {}
-    facts = [
-        f"{rows} row{'s' * (rows != 1)}, {shown.valid} lifted",
-        f"{hypotheses} hypotheses each",
-    ]
+    facts = [f"{shown.valid} of {rows} rows lifted", f"{hypotheses} hypotheses each"]
     facts += [str(made[key]) for key in ("lifter", "source") if made.get(key)]
     if frames is not None:
         facts.append(f"detector {made.get('frames', {}).get('detector', 'unknown')}")
