@@ -172,6 +172,7 @@ def test_a_broken_image_alone_is_an_error(tmp_path):
         ("a.jpg", b"\xff\xd8\xff\xe0", "image"),
         ("no_ending", b"\x89PNG\r\n\x1a\n", "image"),
         ("called.png", b"\0\0\0\x20ftypisom", "video"),
+        ("phone.heic", b"\0\0\0\x20ftypheic", "image"),
         ("a.mkv", b"\x1aE\xdf\xa3", "video"),
         ("a.webp", b"RIFF\0\0\0\0WEBP", "image"),
         ("a.avi", b"RIFF\0\0\0\0AVI ", "video"),

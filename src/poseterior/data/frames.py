@@ -14,7 +14,7 @@ from poseterior.errors import InputError
 
 __all__ = ["Frame", "FrameSource", "digest", "is_image_name", "media_kind"]
 
-_IMAGE_NAMES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+_IMAGE_NAMES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".avif", ".tif", ".tiff"}
 _VIDEO_NAMES = {
     ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".ts", ".mts", ".mpg", ".mpeg", ".wmv",
     ".flv", ".gif", ".3gp", ".h264",
@@ -22,6 +22,7 @@ _VIDEO_NAMES = {
 # What the first bytes look like, from an offset.
 _IMAGE_BYTES = (
     (0, b"\xff\xd8\xff"), (0, b"\x89PNG\r\n\x1a\n"), (8, b"WEBP"), (0, b"II*\0"), (0, b"MM\0*"),
+    (4, b"ftypavif"), (4, b"ftypheic"), (4, b"ftypheix"), (4, b"ftypmif1"),
 )  # fmt: skip
 _VIDEO_BYTES = (
     (4, b"ftyp"), (0, b"\x1aE\xdf\xa3"), (8, b"AVI "), (0, b"GIF8"), (0, b"\0\0\x01\xba"),
