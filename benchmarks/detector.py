@@ -5,8 +5,9 @@
 The network is ViTPose-B as published (86 million parameters) with random weights. The heatmaps
 that are fitted are simulated, since those of random weights look like nobody's: 64 x 48, sigma
 about 2 px, anisotropic, noise 0.01, 15 % of them with a second peak. Network and fits take turns
-and medians are compared. `all` adds what follows the fit: the training targets' width taken off,
-pixels of the image.
+and medians are compared: of processor time on the CPU, which other programs there disturb less, of
+wall time elsewhere. `all` adds what follows the fit: the training targets' width taken off, pixels
+of the image.
 """
 
 from __future__ import annotations
@@ -58,15 +59,16 @@ def simulated(people: int, seed: int = 0) -> Tensor:
 
 def interleaved(contenders: list[Callable[[], object]], repeats: int, device: str) -> list[float]:
     """Median seconds of each, taking turns after one turn that is not counted."""
+    clock = time.process_time if device == "cpu" else time.perf_counter
     seconds: list[list[float]] = [[] for _ in contenders]
     for turn in range(repeats + 1):
         for taken, contender in zip(seconds, contenders, strict=True):
             _settle(device)
-            start = time.perf_counter()
+            start = clock()
             contender()
             _settle(device)
             if turn:
-                taken.append(time.perf_counter() - start)
+                taken.append(clock() - start)
     return [statistics.median(taken) for taken in seconds]
 
 

@@ -147,7 +147,7 @@ class Detector(Protocol):
             For each image `Keypoints` of batch shape (P,), in the order of its boxes:
             `pixels` and `covariance` in px and px² of the full image, `confidence` the
             detector's raw number, `image_size`; float32, `intrinsics` None. The same for an
-            image whether it is alone or among others.
+            image alone or among others, up to rounding.
 
         Raises:
             InputError: an image of another shape or dtype; a box that is not finite, empty,

@@ -31,7 +31,7 @@ class Heatmaps:
     Attributes:
         heatmaps: (N, 17, h, w), of COCO's joints; averaged with the mirrored crop's if asked.
         features: (N, C, h, w) that the last layer makes the heatmaps of, of the crop as it is;
-            what confidence heads take (paper 003, section 4.5). None if not asked for.
+            what confidence heads take (paper 003, section 5). None if not asked for.
         grid: where the heatmaps' pixels lie in the images.
     """
 
