@@ -22,12 +22,12 @@ from scipy.special import expi
 from torch import Tensor
 
 from poseterior.heatmaps import GaussianFit, decode, fit_gaussians
+from poseterior.heatmaps.gaussian_fit import SECOND_MODE
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from oracles.gaussian_heatmaps import Simulated, curve_fitted, gaussians, simulate
 
 WINDOWS = (24, 32, 64)
-FLAG = 0.1
 
 
 def seconds(function: Callable[[], object]) -> float:
@@ -79,11 +79,11 @@ def agreement(fit: GaussianFit, truth: Simulated, found: list[np.ndarray | None]
 
 def flags(fit: GaussianFit, two: Tensor) -> None:
     """Print how well the second mode's mass tells two peaks, and what did not converge."""
-    flagged = (fit.second_mode > FLAG) | ~fit.converged
+    flagged = fit.two_peaked | ~fit.converged
     right = (flagged & two).sum()
     print(
-        f"two peaks by second mode > {FLAG} or no fit: precision {right / flagged.sum():.3f},"
-        f" recall {right / two.sum():.3f} of {int(two.sum())}"
+        f"two peaks by second mode > {SECOND_MODE} or no fit: "
+        f"precision {right / flagged.sum():.3f}, recall {right / two.sum():.3f} of {int(two.sum())}"
     )
     lost = [int((~fit.converged & chosen).sum()) for chosen in (~two, two)]
     print(f"not converged: {lost[0]} of one peak, {lost[1]} of two")

@@ -10,7 +10,10 @@ from torch import Tensor
 
 from poseterior.heatmaps.ellipse import axes
 
-__all__ = ["GaussianFit"]
+__all__ = ["SECOND_MODE", "GaussianFit"]
+
+# A share of the mass above this is a second mode: noise of 1 % of the height gives up to 0.05.
+SECOND_MODE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,16 +60,21 @@ class GaussianFit:
         return axes(self.covariance)[2]
 
     @property
+    def two_peaked(self) -> Tensor:
+        """(...) bool: `second_mode` is above 0.1, more than noise and a peak's own shape give."""
+        return self.second_mode > SECOND_MODE
+
+    @property
     def covering(self) -> Tensor:
-        """(..., 2, 2) px²: `covariance` widened to cover the second mode as well.
+        """(..., 2, 2) px²: `covariance` widened to cover the second mode of `two_peaked` ones.
 
         Covariance + w d dᵀ, w the second mode's share of the mass and d its distance: the
         second moment about `mean` of two modes of the same shape. The spread of the whole map,
         where not converged, covers it already.
         """
         gap = self.second_mean - self.mean
-        share = torch.where(self.converged, self.second_mode, 0.0)[..., None, None]
-        return self.covariance + share * gap[..., :, None] * gap[..., None, :]
+        share = torch.where(self.converged & self.two_peaked, self.second_mode, 0.0)
+        return self.covariance + share[..., None, None] * gap[..., :, None] * gap[..., None, :]
 
     def __getitem__(self, index: Any) -> GaussianFit:
         """Fits by index over the first batch dimension."""
