@@ -193,11 +193,11 @@ def test_right_posteriors_stay_calibrated_and_a_naive_smoother_spoils_them(tmp_p
     def made(clips, frames):
         return joined(*(walk(clip, frames, share=0.6) for clip in clips))
 
-    with open_predictions(save(tmp_path / "val.npz", made(range(12), 64))) as opened:
+    with open_predictions(save(tmp_path / "val.npz", made(range(8), 64))) as opened:
         fitted = fit_tracks(opened, "walk")
     assert fitted.share == pytest.approx(0.6, abs=0.12)
     np.testing.assert_allclose(fitted.motion.noise, 0.01**2 * 30, rtol=0.15)
-    test = save(tmp_path / "test.npz", made(range(20, 80), 15))
+    test = save(tmp_path / "test.npz", made(range(20, 60), 15))
     errors = {"before": score(test)["ece_median"]}
     for share in (fitted.share, 0.0):
         errors[share] = score(smooth(test, share)[0].path)["ece_median"]
