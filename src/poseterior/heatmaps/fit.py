@@ -79,7 +79,7 @@ def _fit(maps: Tensor, window: int, sigma: float) -> GaussianFit:
     for side, steps in ((window, _FIRST_STEPS), (longest, _LAST_STEPS)):
         rows = (positive & ~(fit.residual <= _POOR)).nonzero()[:, 0]
         if len(rows) and (side < longest or steps == _LAST_STEPS):
-            fit.update(rows, fit_windows(maps[rows], peak[rows], fit[rows], side, steps))
+            fit.update(rows, fit_windows(maps, rows, peak[rows], fit[rows], side, steps))
     share, place = second_mode(maps, fit.mean, fit.covariance, fit.amplitude, sigma)
     lost = (~fit.good).nonzero()[:, 0]
     if len(lost):

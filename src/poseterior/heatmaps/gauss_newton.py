@@ -106,14 +106,14 @@ def least_squares(
             break
         if count <= (1 - _DROP) * len(going):
             _record(found, search, squares)
-            search = search[going]
+            search = search[going.nonzero()[:, 0]]
     _record(found, search, squares)
     return found
 
 
 def _record(found: Minimum, search: _Search, squares: Tensor) -> None:
     """Put down those that have arrived, after a last step: it is too short to go wrong."""
-    arrived = search.arrived
+    arrived = search.arrived.nonzero()[:, 0]
     row = search.row[arrived]
     found.theta[row] = (search.theta + search.step)[arrived]
     left = 1 + (search.cost - search.decrement)[arrived] / squares[row]

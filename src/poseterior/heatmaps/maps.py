@@ -41,17 +41,19 @@ def _require_finite(heatmaps: Tensor, source: str) -> None:
         raise InputError(source, where, expected="finite values", found=found)
 
 
-def windows(maps: Tensor, peak: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Windows (N, rows, columns) about peaks (N, 2) of maps (N, h, w), moved inside the map.
+def windows(
+    maps: Tensor, rows: Tensor, peak: Tensor, size: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """Windows (M, *size) of some rows (M,) of maps (N, h, w), about peaks (M, 2).
 
-    Also the position (N, 2) of their first pixels; both positions are (x, y).
+    Those that reach over the border are moved inside the map. Also the position (M, 2) of
+    their first pixels; both positions are (x, y).
     """
     room = torch.tensor([maps.shape[2] - size[1], maps.shape[1] - size[0]], device=peak.device)
     half = torch.tensor([size[1] // 2, size[0] // 2], device=peak.device)
     first = (peak - half).clamp_min(0).minimum(room)
     every = maps.unfold(1, size[0], 1).unfold(2, size[1], 1)
-    row = torch.arange(len(maps), device=maps.device)
-    return every[row, first[:, 1], first[:, 0]], first
+    return every[rows, first[:, 1], first[:, 0]], first
 
 
 def blocks(rows: int, pixels: int, budget: int) -> Iterator[slice]:

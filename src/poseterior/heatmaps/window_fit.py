@@ -54,16 +54,20 @@ class WindowFit:
 
     def update(self, rows: Tensor, other: WindowFit) -> None:
         """Put the good ones of `other`, which are the fits of `rows`, in their place."""
+        good = other.good.nonzero()[:, 0]
         for field in fields(self):
-            getattr(self, field.name)[rows[other.good]] = getattr(other, field.name)[other.good]
+            getattr(self, field.name)[rows[good]] = getattr(other, field.name)[good]
 
 
 def fit_windows(
-    maps: Tensor, peak: Tensor, start: WindowFit, side: int, iterations: int
+    maps: Tensor, rows: Tensor, peak: Tensor, start: WindowFit, side: int, iterations: int
 ) -> WindowFit:
-    """Least squares over windows of `side` px about the peaks (N, 2) of maps (N, h, w)."""
+    """Least squares over windows of `side` px of some rows (M,) of maps (N, h, w).
+
+    Windows are about the peaks (M, 2), and iterations begin at M Gaussians.
+    """
     size = min(side, maps.shape[1]), min(side, maps.shape[2])
-    values, first = windows(maps, peak, size)
+    values, first = windows(maps, rows, peak, size)
     values = values.flatten(1).double()
     monomials = window_monomials(*size, maps.device)
     origin = first + monomials.centre
