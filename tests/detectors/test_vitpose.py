@@ -45,7 +45,7 @@ def seeing(**options: object) -> VitPose:
 def close(found: Keypoints, expected: Keypoints, atol: float = 1e-3) -> None:
     for name in ("pixels", "covariance", "confidence"):
         one, other = getattr(found, name), getattr(expected, name)
-        torch.testing.assert_close(one, other, atol=atol, rtol=1e-4)
+        torch.testing.assert_close(one, other, atol=atol, rtol=2e-3)
 
 
 def test_it_is_a_detector_of_cocos_joints(tiny: VitPose) -> None:
@@ -97,26 +97,39 @@ def test_experts_of_vitpose_plus_are_cocos(tmp_path: Path) -> None:
     assert found.pixels.isfinite().all()
 
 
-def test_a_mirrored_image_has_mirrored_people(folder: Path) -> None:
-    detector = VitPose.load(folder, flip=True)
+def mirrored(image: np.ndarray) -> tuple[np.ndarray, torch.Tensor]:
+    """The image left to right, and `BOXES` on it."""
+    last = image.shape[1] - 1.0
+    x1, y1, x2, y2 = BOXES.unbind(-1)
+    return np.ascontiguousarray(image[:, ::-1]), torch.stack([last - x2, y1, last - x1, y2], -1)
+
+
+def test_a_mirrored_image_has_mirrored_heatmaps(folder: Path) -> None:
     image = noise(IMAGE)
-    mirrored = np.ascontiguousarray(image[:, ::-1])
-    across = torch.tensor([IMAGE[0] - 1.0])
-    turned = torch.stack([across - BOXES[:, 2], BOXES[:, 1], across - BOXES[:, 0], BOXES[:, 3]], -1)
-    (ours,), (theirs,) = detector.detect([image], [BOXES]), detector.detect([mirrored], [turned])
-    swapped = theirs.pixels[:, list(COCO_17.partners)]
-    heatmap, other = (
-        detector.heatmaps([seen], [boxes])[0].heatmaps
-        for seen, boxes in ((image, BOXES), (mirrored, turned))
+    turned, boxes = mirrored(image)
+    averaging, plain = VitPose.load(folder, flip=True), VitPose.load(folder, flip=False)
+    (ours,), (theirs,), (not_averaged,) = (
+        averaging.heatmaps([image], [BOXES]),
+        averaging.heatmaps([turned], [boxes]),
+        plain.heatmaps([turned], [boxes]),
     )
-    back = other[:, list(COCO_17.partners)].flip(-1)
-    assert (heatmap - back).abs().max() < 0.02 * heatmap.std()
-    sure = ours.covariance.diagonal(dim1=-2, dim2=-1).amax(-1) < 400
-    assert sure.any()
-    back_px = torch.stack([across - swapped[..., 0], swapped[..., 1]], -1)
-    assert (ours.pixels - back_px)[sure].abs().median() < 0.5
-    unaveraged = VitPose.load(folder, flip=False).heatmaps([mirrored], [turned])[0].heatmaps
-    assert (heatmap - unaveraged[:, list(COCO_17.partners)].flip(-1)).abs().max() > heatmap.std()
+    partners = list(COCO_17.partners)
+    difference = ours.heatmaps - theirs.heatmaps[:, partners].flip(-1)
+    assert difference.abs().max() < 0.02 * ours.heatmaps.std()
+    # Which is no property of the network itself.
+    difference = ours.heatmaps - not_averaged.heatmaps[:, partners].flip(-1)
+    assert difference.abs().max() > ours.heatmaps.std()
+
+
+def test_a_mirrored_image_has_mirrored_people() -> None:
+    image = spot(IMAGE, (251.37, 210.81), [[150.0, 60], [60, 100.0]])
+    turned, boxes = mirrored(image)
+    (ours,), (theirs,) = seeing().detect([image], [BOXES]), seeing().detect([turned], [boxes])
+    across = torch.tensor([-1.0, 1.0])
+    back = theirs.pixels * across + torch.tensor([IMAGE[0] - 1.0, 0.0])
+    torch.testing.assert_close(ours.pixels[:2], back[:2], atol=0.02, rtol=0)
+    turned_back = theirs.covariance * across[:, None] * across
+    torch.testing.assert_close(ours.covariance[:2], turned_back[:2], atol=0.5, rtol=0.02)
 
 
 PLACES = [((251.37, 210.81), 0), ((240.2, 221.9), 1), ((60.3, 70.4), 2)]
@@ -246,11 +259,11 @@ def test_a_device_that_is_not_there(folder: Path) -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_the_gpu_finds_what_the_cpu_finds(folder: Path) -> None:
-    images = [noise(IMAGE), noise((300, 500), seed=1)]
-    boxes = [BOXES, BOXES[1:2]]
+def test_the_gpu_sees_what_the_cpu_sees(folder: Path) -> None:
+    images, boxes = [noise(IMAGE), noise((300, 500), seed=1)], [BOXES, BOXES[1:2]]
     cpu, gpu = VitPose.load(folder), VitPose.load(folder, "cuda")
-    for found, expected in zip(gpu.detect(images, boxes), cpu.detect(images, boxes), strict=True):
-        assert found.pixels.device.type == "cpu"
-        sure = expected.covariance.diagonal(dim1=-2, dim2=-1).amax(-1) < 400
-        torch.testing.assert_close(found.pixels[sure], expected.pixels[sure], atol=0.5, rtol=0)
+    (ours,), (theirs,) = cpu.heatmaps(images, boxes), gpu.heatmaps(images, boxes)
+    assert theirs.heatmaps.device.type == "cuda"
+    difference = ours.heatmaps - theirs.heatmaps.cpu()
+    assert difference.abs().max() < 0.02 * ours.heatmaps.std()
+    assert {people.covariance.device.type for people in gpu.detect(images, boxes)} == {"cpu"}
