@@ -73,6 +73,10 @@ def agreement(fit: GaussianFit, truth: Simulated, found: list[np.ndarray | None]
     gap = np.abs(ours - scipy).max(1)
     median, high = np.quantile(gap, [0.5, 0.99])
     print(f"sigma, {len(rows)} one-peaked: ours - scipy median {median:.1e} px, p99 {high:.1e} px")
+    exact = [curve_fitted(truth.maps[i].float().double().numpy(), tolerance=1e-12) for i in rows]
+    gap = np.abs(ours - np.sort(np.abs(np.stack(exact)[:, 3:5]))).max(1)
+    median, high = np.median(gap), gap.max()
+    print(f"ours - scipy of ftol = xtol = 1e-12: median {median:.1e} px, largest {high:.1e} px")
     errors = (np.median(np.abs(some - true)) for some in (ours, scipy))
     print("sigma, error of ours and of scipy: {:.4f} and {:.4f} px".format(*errors))
 

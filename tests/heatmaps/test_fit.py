@@ -117,14 +117,15 @@ class TestScipy:
     @pytest.mark.parametrize("window", [32, None])
     def test_the_same_minimum_in_noise(self, window: int | None) -> None:
         drawn = simulate(60, seed=3, two_peaked=0.0)
-        scipy = np.stack([curve_fitted(values, window) for values in drawn.maps.numpy()])
+        maps = drawn.maps.numpy()
+        scipy = np.stack([curve_fitted(values, window, 1e-12) for values in maps])
         fit = fit_gaussians(drawn.maps, window or 64)
         expected = covariances(torch.tensor(scipy[:, 3:5]), torch.tensor(scipy[:, 5]))
-        assert (fit.mean - torch.tensor(scipy[:, 1:3])).abs().max() < 1e-3
-        assert (fit.amplitude - torch.tensor(scipy[:, 0])).abs().max() < 1e-3
+        assert (fit.mean - torch.tensor(scipy[:, 1:3])).abs().max() < 1e-4
+        assert (fit.amplitude - torch.tensor(scipy[:, 0])).abs().max() < 1e-4
         gap = (fit.covariance - expected).abs().amax((1, 2))
         assert gap.median() < 1e-4
-        assert gap.max() < 1e-2
+        assert gap.max() < 1e-3
 
     def test_no_neighbour_is_better(self) -> None:
         """The sum of squares rises in every direction of the parameters."""

@@ -67,11 +67,13 @@ def simulate(
     return Simulated(maps, mean, sigmas, angle, amplitude, two)
 
 
-def curve_fitted(values: np.ndarray, window: int | None = None) -> np.ndarray | None:
+def curve_fitted(
+    values: np.ndarray, window: int | None = None, tolerance: float = 1e-8
+) -> np.ndarray | None:
     """Amplitude, x, y, sigma_x, sigma_y, angle of the least-squares Gaussian; None if not found.
 
     Starts as paper 001, section 3.2, says: amplitude 1, at the highest pixel, 2 px wide. A
-    window about the peak is moved inside the map.
+    window about the peak is moved inside the map. The tolerance is scipy's own unless given.
     """
     top, left = np.unravel_index(values.argmax(), values.shape)
     start = [1.0, float(left), float(top), 2.0, 2.0, 0.0]
@@ -93,6 +95,7 @@ def curve_fitted(values: np.ndarray, window: int | None = None) -> np.ndarray | 
         warnings.simplefilter("ignore", OptimizeWarning)
         warnings.simplefilter("ignore", RuntimeWarning)
         try:
-            return curve_fit(model, None, values[np.ix_(rows, columns)].ravel(), p0=start)[0]
+            data = values[np.ix_(rows, columns)].ravel()
+            return curve_fit(model, None, data, p0=start, ftol=tolerance, xtol=tolerance)[0]
         except RuntimeError:
             return None
