@@ -20,19 +20,19 @@ from poseterior.smoothing.motion import MODELS, Motion, Velocity, Walk
 
 __all__ = ["NOISE", "SHARE", "VELOCITY_TIME", "default_model", "default_noise"]
 
-SHARE: Mapping[str, float] = MappingProxyType({"walk": 0.89, "velocity": 0.93})
-VELOCITY_TIME = 0.15
+SHARE: Mapping[str, float] = MappingProxyType({"walk": 0.89, "velocity": 0.94})
+VELOCITY_TIME = 0.16
 # m²/s for "walk", m²/s³ for "velocity".
 NOISE: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
         "walk": {
-            "hip": 6e-05, "knee": 0.0026, "ankle": 0.0050, "spine": 0.00012, "thorax": 0.00039,
+            "hip": 6.7e-05, "knee": 0.0032, "ankle": 0.0065, "spine": 0.00012, "thorax": 0.0004,
             "nose": 0.00082, "head_top": 0.0010, "shoulder": 0.00095, "elbow": 0.0041,
             "wrist": 0.012,
         },
         "velocity": {
-            "hip": 0.069, "knee": 1.09, "ankle": 1.34, "spine": 0.20, "thorax": 0.31,
-            "nose": 0.52, "head_top": 0.49, "shoulder": 0.71, "elbow": 1.5, "wrist": 2.5,
+            "hip": 0.072, "knee": 1.2, "ankle": 1.6, "spine": 0.20, "thorax": 0.31,
+            "nose": 0.50, "head_top": 0.47, "shoulder": 0.70, "elbow": 1.4, "wrist": 2.35,
         },
     }
 )  # fmt: skip
