@@ -1,6 +1,6 @@
 """What reading Gaussians off the heatmaps costs beside the network that makes them.
 
-    python benchmarks/detector.py [--people 1 4] [--repeats 9] [--device cpu]
+    python benchmarks/detector.py [--people 1] [--repeats 9] [--device cpu]
 
 The network is ViTPose-B as published (86 million parameters) with random weights. The heatmaps
 that are fitted are simulated, since those of random weights look like nobody's: 64 x 48, sigma
@@ -103,7 +103,7 @@ def compare(model: VitPoseForPoseEstimation, people: int, repeats: int, device: 
 def main() -> None:
     """Compare for each number of people at a time."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--people", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--people", type=int, nargs="+", default=[1])
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--device", default="cpu")
     given = parser.parse_args()
