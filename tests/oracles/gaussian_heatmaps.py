@@ -68,7 +68,7 @@ def simulate(
 
 
 def curve_fitted(
-    values: np.ndarray, window: int | None = None, tolerance: float = 1e-8
+    values: np.ndarray, window: int | None = None, tolerance: float = 1.49012e-8
 ) -> np.ndarray | None:
     """Amplitude, x, y, sigma_x, sigma_y, angle of the least-squares Gaussian; None if not found.
 

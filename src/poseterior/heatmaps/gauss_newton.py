@@ -18,7 +18,7 @@ __all__ = ["Minimum", "least_squares"]
 
 _SHORTEST = 1e-3
 # A step that changes the Gaussian by less than this, relative to its norm, is the last one.
-_LAST_STEP = 1e-4
+_LAST_STEP = 1e-5
 # Windows that are done are dropped once they are this share of all: dropping copies the others.
 _DROP = 0.3
 
