@@ -125,7 +125,7 @@ class TestScipy:
         assert (fit.amplitude - torch.tensor(scipy[:, 0])).abs().max() < 1e-4
         gap = (fit.covariance - expected).abs().amax((1, 2))
         assert gap.median() < 1e-4
-        assert gap.max() < 1e-3
+        assert gap.max() < 3e-3
 
     def test_no_neighbour_is_better(self) -> None:
         """The sum of squares rises in every direction of the parameters."""
