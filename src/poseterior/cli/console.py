@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["bar", "progress", "show_notes", "show_result"]
+__all__ = ["bar", "one_thread", "progress", "show_notes", "show_result"]
 
 _SHOWN = {
     "mpjpe_mean_mm": ("MPJPE of the mean", "mm"),
@@ -43,6 +43,23 @@ def bar(what: str) -> Iterator[Callable[[int, int], None]]:
     with progress() as display:
         task = display.add_task(what, total=None)
         yield lambda done, total: display.update(task, completed=done, total=total)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute in one thread inside the block.
+
+    For many small steps: a second thread saves little on a machine that is idle, and where
+    others use its core each step waits for it, several times as long as one thread takes.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def show_notes(notes: Mapping[str, str]) -> None:

@@ -35,7 +35,7 @@ class Diagnose:
     def run(self) -> None:
         """Diagnose, write what was asked for and print the verdict."""
         from poseterior.batch.diagnose import diagnose
-        from poseterior.cli.console import bar, show_notes
+        from poseterior.cli.console import bar, one_thread, show_notes
         from poseterior.cli.options import MOST
         from poseterior.cli.reporting import check_outputs
         from poseterior.data.predictions import open_predictions
@@ -46,6 +46,7 @@ class Diagnose:
         with (
             open_predictions(self.predictions, self.target, sums_to_one=True) as opened,
             bar("diagnosing") as advance,
+            one_thread(),
         ):
             result = diagnose(
                 opened, by=self.by, hypotheses=self.hypotheses, seed=self.seed, progress=advance
