@@ -36,6 +36,8 @@ def stops(run, tmp_path, monkeypatch):
             yield lambda done, total: signal.raise_signal(number)
 
         monkeypatch.setattr(console, "bar", bar)
+        # What runs the tests in the background may have had SIGINT ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         before, handler = everything(tmp_path), signal.getsignal(signal.SIGTERM)
         ended = run(*arguments)
         assert_refused(ended, code=130)
