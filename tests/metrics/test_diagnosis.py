@@ -170,6 +170,15 @@ def test_joints_and_poses_that_are_not_valid_are_not_looked_at() -> None:
     assert found["skill"] == pytest.approx(other["skill"])
 
 
+def test_a_joint_that_no_pose_has_leaves_the_others_to_be_judged() -> None:
+    hypotheses, target = known_posterior("right", POSES, HYPOTHESES)
+    valid = torch.ones(POSES, 17, dtype=torch.bool)
+    valid[:, 5] = False
+    found = diagnosed(hypotheses, target, valid_joints=valid, by="row")
+    assert found["verdict"] == "calibrated", found["words"]
+    assert all(test["joint"] != "left_knee" for test in found["evidence"])
+
+
 def test_weighted_hypotheses_are_resampled_ones() -> None:
     """A too wide posterior with the weights of the right one is right."""
     draw = torch.Generator().manual_seed(0)

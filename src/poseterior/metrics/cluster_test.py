@@ -55,7 +55,10 @@ class GroupedMean:
         """Another estimate from the same groups, with its own influence."""
         freedom = self.freedom
         if freedom.shape != estimate.shape:
-            freedom = freedom.min().expand(estimate.shape)
+            # The fewest of those that any group has: the others are left out of the estimate.
+            known = freedom[freedom > -1]
+            least = known.min() if len(known) else freedom.new_tensor(-1.0)
+            freedom = least.expand(estimate.shape)
         return GroupedMean(estimate, influence, freedom)
 
     def average(self, dim: int) -> GroupedMean:

@@ -81,6 +81,8 @@ def bias_tests(sums: RankSums) -> Iterator[Evidence]:
     names = [sums.skeleton.joints[joint] for joint in sums.skeleton.free]
     corrected = holm(torch.cat([scores.p_value().flatten(), means.p_value()]))
     for n, (k, c) in enumerate((k, c) for k in range(len(names)) for c in range(3)):
+        if scatter[k, c].isnan():  # a joint that no pose has
+            continue
         yield _bias(scores, (k, c), scatter[k, c], names[k], AXES[c], corrected[n].item())
     for c, axis in enumerate(AXES):
         yield _bias(means, (c,), over[c], None, axis, corrected[c - 3].item())
