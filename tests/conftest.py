@@ -15,6 +15,12 @@ import numpy as np
 import pytest
 import torch
 
+# One worker a core (`-n auto`) and one thread a worker: more threads than cores wait for each
+# other. The variable is for the commands that tests start.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
+
 # What a library must not change behind its user's back, by the words of the failure.
 GLOBAL_STATE = {
     "default dtype": torch.get_default_dtype,
