@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from poseterior.heatmaps.ellipse import without_blur
-from poseterior.heatmaps.fit import TARGET_SIGMA_PX, fit_gaussians
+from poseterior.heatmaps.ellipse import TARGET_SIGMA_PX, without_blur
+from poseterior.heatmaps.fit import fit_gaussians
 from poseterior.heatmaps.gaussian_fit import GaussianFit
 from poseterior.heatmaps.image import box_affine, to_image
 from poseterior.heatmaps.simcc import SimccFit, fit_simcc, peak_variance

@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["axes", "without_blur"]
+__all__ = ["TARGET_SIGMA_PX", "axes", "without_blur"]
+
+# Standard deviation of the Gaussians that a detector is trained to draw (paper 001, section 4.2).
+TARGET_SIGMA_PX = 2.0
 
 
 def axes(covariance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -27,7 +30,7 @@ def axes(covariance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return (middle + reach).clamp_min(0).sqrt(), (middle - reach).clamp_min(0).sqrt(), angle
 
 
-def without_blur(covariance: Tensor, blur: float = 2.0, least: float = 0.3) -> Tensor:
+def without_blur(covariance: Tensor, blur: float = TARGET_SIGMA_PX, least: float = 0.3) -> Tensor:
     """Covariance (..., 2, 2) of the detector's error, from that of its heatmaps.
 
     A heatmap is the distribution of the joint convolved with the Gaussian of standard deviation

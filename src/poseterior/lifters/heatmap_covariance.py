@@ -6,12 +6,11 @@ import torch
 from torch import Tensor
 
 from poseterior.data.simulated_detector import heatmap_pixel
+from poseterior.heatmaps import TARGET_SIGMA_PX
 from poseterior.lifters.conditioning import Conditions
 
-__all__ = ["MISSING_SIGMA_PX", "TARGET_SIGMA_PX", "fitted_covariance", "heatmap_pixels"]
+__all__ = ["MISSING_SIGMA_PX", "fitted_covariance", "heatmap_pixels"]
 
-# Standard deviation of the Gaussians that a detector is trained to draw (paper 001, section 4.2).
-TARGET_SIGMA_PX = 2.0
 # Of a joint that was not detected: about as wide as if it lay anywhere in the person's box,
 # which is 51 heatmap pixels long (51 / sqrt(12) = 14.8).
 MISSING_SIGMA_PX = 16.0
