@@ -30,6 +30,8 @@ class Keypoints:
         intrinsics: (..., 3, 3) pinhole matrix, or None where the camera is unknown.
         confidence: (..., J) the detector's raw number, or None.
         visible: (..., J) bool, False where the joint is known to be occluded, or None.
+        doubtful: (..., J) bool, True where the detector saw no single place for the joint, which
+            its covariance is widened for, or None.
     """
 
     pixels: Tensor
@@ -40,6 +42,7 @@ class Keypoints:
     intrinsics: Tensor | None = None
     confidence: Tensor | None = None
     visible: Tensor | None = None
+    doubtful: Tensor | None = None
 
     def __post_init__(self) -> None:
         joints = len(self.skeleton)
@@ -47,6 +50,7 @@ class Keypoints:
         shapes = {
             "pixels": (joints, 2), "covariance": (joints, 2, 2), "valid": (joints,),
             "image_size": (2,), "intrinsics": (3, 3), "confidence": (joints,), "visible": (joints,),
+            "doubtful": (joints,),
         }  # fmt: skip
         for name, event in shapes.items():
             value = getattr(self, name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -144,6 +146,16 @@ def test_validity_confidence_and_visibility_are_those_of_the_weakest():
     assert after.visible.dtype == torch.bool
 
 
+def test_what_is_made_of_a_doubtful_joint_is_doubtful():
+    before = coco(2)
+    doubtful = torch.zeros(2, 17, dtype=torch.bool)
+    doubtful[0, LEFT_HIP] = True
+    after = convert_keypoints(replace(before, doubtful=doubtful), H36M_17)
+    named = {H36M_17.joints[j] for j in after.doubtful[0].nonzero().flatten()}
+    assert named == {"pelvis", "left_hip", "spine", "thorax"}
+    assert not after.doubtful[1].any()
+
+
 def test_the_same_skeleton_and_what_is_absent_stay():
     before = coco()
     same = convert_keypoints(before, COCO_17)
@@ -155,5 +167,6 @@ def test_the_same_skeleton_and_what_is_absent_stay():
     after = convert_keypoints(bare, OPENPOSE_25)
     assert after.confidence is None
     assert after.visible is None
+    assert after.doubtful is None
     assert after.intrinsics is None
     assert after.pixels.shape == (25, 2)

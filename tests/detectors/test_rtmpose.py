@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,7 @@ def test_a_spot_is_found_where_it_is(path: Path, row: int, flip: bool) -> None:
     expected = torch.tensor(PLACES[row]).expand(1, 17, 2)
     torch.testing.assert_close(found.pixels, expected, atol=0.1 * unit, rtol=0)
     assert found.confidence[0].tolist() == pytest.approx([250 / 255] * 17, abs=0.06)
+    assert not found.doubtful.any()
 
 
 def test_what_certain_joints_have_too_is_taken_off(path: Path) -> None:
@@ -103,6 +105,7 @@ def test_a_batch_equals_its_people_one_by_one(path: Path, tmp_path: Path) -> Non
 def test_a_black_image_is_unsure_of_everything(path: Path) -> None:
     (found,) = RTMPose.load(path).detect([np.zeros((480, 640, 3), np.uint8)], [BOXES[:1]])
     assert found.pixels.isfinite().all()
+    assert found.doubtful.all()
     assert (torch.linalg.eigvalsh(found.covariance).sqrt() > 40).all()
 
 
@@ -154,3 +157,25 @@ def test_other_networks_are_refused(tmp_path: Path) -> None:
 def test_a_device_that_is_not_there(path: Path, device: str) -> None:
     with pytest.raises(InputError, match="device: expected cpu"):
         RTMPose.load(path, device)
+
+
+def test_a_gpu_that_cannot_be_used_is_not_replaced(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library itself goes on with the CPU and warns."""
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("there is one")
+    listed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: listed)
+    with (
+        warnings.catch_warnings(action="ignore"),
+        pytest.raises(InputError, match="device: expected cuda to work, found CPU"),
+    ):
+        RTMPose.load(path, "cuda")
+
+
+def test_people_at_a_time_are_one_or_more(path: Path) -> None:
+    with pytest.raises(InputError, match="batch_size: expected 1 or more, found -1"):
+        RTMPose.load(path, batch_size=-1)

@@ -169,12 +169,15 @@ def test_two_spots_widen_the_covariance_towards_the_other() -> None:
     torch.testing.assert_close(both.pixels[0, 0], torch.tensor([230.0, 160]), atol=1.0, rtol=0)
     assert both.covariance[0, 0, 1, 1] > 110**2 * 0.2
     assert both.covariance[0, 0, 1, 1] > 20 * one.covariance[0, 0, 1, 1]
+    assert not one.doubtful.any()
+    assert both.doubtful.all()
 
 
 def test_a_black_image_is_unsure_of_everything() -> None:
     (found,) = seeing().detect([np.zeros((480, 640, 3), np.uint8)], [BOXES[:1]])
     assert found.pixels.isfinite().all()
     assert found.valid.all()
+    assert found.doubtful.all()
     assert (torch.linalg.eigvalsh(found.covariance).sqrt() > 40).all()
 
 
@@ -251,6 +254,11 @@ def test_a_heatmap_that_is_not_finite_is_an_error(tiny: VitPose) -> None:
     detector = VitPose(Broken(tiny.processor), tiny.processor)
     with pytest.raises(InputError, match="finite"):
         detector.detect([noise(IMAGE)], [BOXES])
+
+
+def test_people_at_a_time_are_one_or_more(folder: Path) -> None:
+    with pytest.raises(InputError, match="batch_size: expected 1 or more, found 0"):
+        VitPose.load(folder, batch_size=0)
 
 
 def test_a_device_that_is_not_there(folder: Path) -> None:

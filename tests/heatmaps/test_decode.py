@@ -137,8 +137,16 @@ class TestAll:
             decoder(maps)
 
 
+def test_soft_argmax_of_values_as_large_as_numbers_are() -> None:
+    maps = torch.full((1, 8, 9), -torch.finfo(torch.float32).max)
+    maps[0, 3, 5] = torch.finfo(torch.float32).max
+    assert soft_argmax(maps).points.tolist() == [[5, 3]]
+
+
 def test_numbers_that_must_be_positive() -> None:
     with pytest.raises(InputError, match="dark: sigma"):
         dark(torch.zeros(8, 8), 0)
+    with pytest.raises(InputError, match="dark: sigma"):
+        dark(torch.zeros(8, 8), math.inf)
     with pytest.raises(InputError, match="soft_argmax: beta"):
         soft_argmax(torch.zeros(8, 8), -1)

@@ -142,3 +142,20 @@ def test_bad_input() -> None:
     y[1, 3, 7] = math.nan
     with pytest.raises(InputError, match=r"fit_simcc: y: scores\[1, 3\]: .* found nan at bin 7"):
         fit_simcc(x, y)
+
+
+def test_two_peaked_by_either_axis() -> None:
+    one, other = (expected_softmax(at, 2.0, 384) for at in (100.0, 220.0))
+    both, alone = scores_of(0.7 * one + 0.3 * other), scores_of(one)
+    fit = fit_simcc(torch.stack([both, alone, alone]), torch.stack([alone, both, alone]))
+    assert fit.two_peaked.tolist() == [True, True, False]
+
+
+def test_scores_as_large_as_numbers_are() -> None:
+    largest = torch.finfo(torch.float32).max
+    peak = torch.full((1, 96), -largest)
+    peak[0, 40] = largest
+    fit = fit_simcc(peak, torch.full((1, 96), largest))
+    assert fit.mean.tolist() == [[20, 47.5 / 2]]
+    assert fit.variance.isfinite().all()
+    assert fit.converged.tolist() == [False]

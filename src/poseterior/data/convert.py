@@ -50,6 +50,7 @@ def convert_keypoints(keypoints: Keypoints, target: Skeleton | str) -> Keypoints
         skeleton=change.target,
         confidence=_least(keypoints.confidence, change, valid),
         visible=_least(keypoints.visible, change, valid),
+        doubtful=_any(keypoints.doubtful, change, valid),
     )
 
 
@@ -104,3 +105,11 @@ def _least(values: Tensor | None, change: Conversion, valid: Tensor) -> Tensor |
     uses = change.uses.to(values.device)
     needed = torch.where(uses, values[..., None, :].double(), torch.inf).amin(-1)
     return torch.where(valid, needed, 0.0).to(values.dtype)
+
+
+def _any(values: Tensor | None, change: Conversion, valid: Tensor) -> Tensor | None:
+    """Where (..., J_target) any of the source joints that each needs is True, if it is valid."""
+    if values is None:
+        return None
+    uses = change.uses.to(values.device)
+    return valid & (uses & values[..., None, :]).any(-1)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from poseterior.errors import InputError, require
 
-__all__ = ["as_rgb", "checked_boxes", "checked_people"]
+__all__ = ["as_rgb", "checked_boxes", "checked_people", "overlaps"]
 
 
 def as_rgb(image: np.ndarray, source: object = "image") -> np.ndarray:
@@ -56,13 +56,18 @@ def checked_boxes(boxes: Tensor, image: np.ndarray, source: object = "image") ->
         finite = bool(boxes[row].isfinite().all())
         require(finite, source, where, expected="finite numbers", found=found)
         require(x1 < x2 and y1 < y2, source, where, expected="x1 < x2 and y1 < y2", found=found)
-        # Pixel i covers i - 1/2 to i + 1/2.
-        inside = x1 < width - 0.5 and y1 < height - 0.5 and x2 > -0.5 and y2 > -0.5
         require(
-            inside, source, where,
+            overlaps(box, image), source, where,
             expected=f"a box that overlaps the image of {width} x {height} px", found=found,
         )  # fmt: skip
     return boxes
+
+
+def overlaps(box: Sequence[float], image: np.ndarray) -> bool:
+    """Whether a box x1, y1, x2, y2 px and an image overlap: pixel i covers i - 1/2 to i + 1/2."""
+    x1, y1, x2, y2 = box
+    height, width = image.shape[:2]
+    return x1 < width - 0.5 and y1 < height - 0.5 and x2 > -0.5 and y2 > -0.5
 
 
 def checked_people(

@@ -23,21 +23,25 @@ def open_onnx(path: Path, device: str | torch.device = "cpu") -> Any:
             is not there or no ONNX model, or the installed onnxruntime lacks the device.
     """
     onnxruntime = import_extra("onnxruntime")
-    provider = _provider(str(device), onnxruntime.get_available_providers())
+    provider, given = _provider(str(device), onnxruntime.get_available_providers())
     require(path.is_file(), path, "", expected="an ONNX file", found="no such file")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised
     try:
-        return onnxruntime.InferenceSession(path, options, providers=provider)
+        session = onnxruntime.InferenceSession(path, options, providers=[(provider, given)])
     except Exception as error:
         # Its errors have no class in common but this one.
         if not type(error).__module__.startswith("onnxruntime"):
             raise
         found = " ".join(str(error).split())
         raise InputError(path, "", expected="an ONNX model", found=found) from error
+    # Where a GPU cannot be used after all, it falls back to the CPU, and logs that at most.
+    used = session.get_providers()
+    require(provider in used, "device", "", expected=f"{device} to work", found=", ".join(used))
+    return session
 
 
-def _provider(device: str, available: list[str]) -> list[Any]:
+def _provider(device: str, available: list[str]) -> tuple[str, dict[str, str]]:
     kind, _, index = device.partition(":")
     name = _PROVIDERS.get(kind, "")
     here = [kind for kind, provider in _PROVIDERS.items() if provider in available]
@@ -46,4 +50,4 @@ def _provider(device: str, available: list[str]) -> list[Any]:
         name in available and (index or "0").isdecimal(), "device", "", expected=expected,
         found=device,
     )  # fmt: skip
-    return [(name, {"device_id": index or "0"})] if kind == "cuda" else [name]
+    return name, {"device_id": index or "0"} if kind == "cuda" else {}

@@ -46,6 +46,7 @@ class RTDetr:
             0 <= threshold < 1, "RTDetr", "threshold", expected="0 or more, below 1",
             found=threshold,
         )  # fmt: skip
+        require(batch_size > 0, "RTDetr", "batch_size", expected="1 or more", found=batch_size)
         self.device = as_device(device)
         self.model, self.processor = model.to(self.device), processor
         self.threshold, self.batch_size = threshold, batch_size

@@ -60,6 +60,7 @@ class RTMPose:
         flip: bool = True,
         batch_size: int = 32,
     ) -> None:
+        require(batch_size > 0, "RTMPose", "batch_size", expected="1 or more", found=batch_size)
         self.path, self.session = Path(path), open_onnx(Path(path), device)
         self.flip, self.batch_size = flip, batch_size
         self._input, self.size, self._at_once = _input(self.session, self.path)
@@ -96,7 +97,8 @@ class RTMPose:
         # Second modes widen the variance; what certain joints have too is taken off.
         variance = fit.covering.diagonal(dim1=-2, dim2=-1) - self._certain
         error = torch.diag_embed(variance.clamp_min(self._least))
-        return Located(grid.points(fit.mean), grid.covariances(error), fit.confidence)
+        doubtful = fit.two_peaked | ~fit.converged
+        return Located(grid.points(fit.mean), grid.covariances(error), fit.confidence, doubtful)
 
     def _run(self, people: People) -> tuple[Tensor, Tensor, Grid]:
         """Scores (N, 17, r w) and (N, 17, r h) of the bins, and where the crops' pixels lie."""

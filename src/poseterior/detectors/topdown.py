@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
@@ -34,11 +35,19 @@ class People:
 
 @dataclass(frozen=True, eq=False)
 class Located:
-    """Joints of N people: pixels (N, J, 2) px, covariance (N, J, 2, 2) px², confidence (N, J)."""
+    """Joints of N people.
+
+    Attributes:
+        pixels: (N, J, 2) px.
+        covariance: (N, J, 2, 2) px².
+        confidence: (N, J).
+        doubtful: (N, J) bool, as of `Keypoints`.
+    """
 
     pixels: Tensor
     covariance: Tensor
     confidence: Tensor
+    doubtful: Tensor
 
 
 def people_batches(
@@ -60,24 +69,17 @@ def detect_people(
 ) -> list[Keypoints]:
     """`Detector.detect` by a function that locates the joints of `COCO_17` of some people."""
     found = [locate(people) for people in people_batches(images, boxes, batch_size)]
-    joints = len(COCO_17)
-    empty = Located(torch.zeros(0, joints, 2), torch.zeros(0, joints, 2, 2), torch.zeros(0, joints))
-    counts = [len(given) for given in boxes]
 
-    def of_each_image(name: str) -> tuple[Tensor, ...]:
-        parts = [getattr(located, name).float().cpu() for located in (empty, *found)]
-        return torch.cat(parts).split(counts)
+    def joined(name: str, *shape: int) -> Tensor:
+        parts = [getattr(located, name).float().cpu() for located in found]
+        return torch.cat([torch.zeros(0, len(COCO_17), *shape), *parts])
 
-    sizes = [
-        torch.tensor([image.shape[1], image.shape[0]], dtype=torch.float32) for image in images
-    ]
-    return [
-        Keypoints(
-            pixels, covariance, torch.ones_like(confidence, dtype=torch.bool), COCO_17,
-            image_size=size.expand(len(pixels), 2), confidence=confidence,
-        )
-        for pixels, covariance, confidence, size in zip(
-            of_each_image("pixels"), of_each_image("covariance"), of_each_image("confidence"),
-            sizes, strict=True,
-        )
-    ]  # fmt: skip
+    sizes = [image.shape[1::-1] for image, given in zip(images, boxes, strict=True) for _ in given]
+    confidence = joined("confidence")
+    people = Keypoints(
+        joined("pixels", 2), joined("covariance", 2, 2), torch.ones_like(confidence).bool(),
+        COCO_17, image_size=torch.tensor(sizes, dtype=torch.float32).reshape(-1, 2),
+        confidence=confidence, doubtful=joined("doubtful").bool(),
+    )  # fmt: skip
+    ends = pairwise(accumulate(map(len, boxes), initial=0))
+    return [people[start:end] for start, end in ends]

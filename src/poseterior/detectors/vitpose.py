@@ -18,7 +18,7 @@ from poseterior.detectors.topdown import Located, People, detect_people, people_
 from poseterior.detectors.weights import as_device, load_model, model_folder
 from poseterior.errors import require
 from poseterior.geometry.skeleton import COCO_17
-from poseterior.heatmaps import fit_gaussians, without_blur
+from poseterior.heatmaps import TARGET_SIGMA_PX, fit_gaussians, without_blur
 from poseterior.keypoints import Keypoints
 
 __all__ = ["Heatmaps", "VitPose"]
@@ -64,8 +64,9 @@ class VitPose:
         device: str | torch.device = "cpu",
         flip: bool = True,
         batch_size: int = 32,
-        blur: float = 2.0,
+        blur: float = TARGET_SIGMA_PX,
     ) -> None:
+        require(batch_size > 0, "VitPose", "batch_size", expected="1 or more", found=batch_size)
         self.device = as_device(device)
         self.model, self.processor = model.to(self.device), processor
         self.flip, self.batch_size, self.blur = flip, batch_size, blur
@@ -108,13 +109,16 @@ class VitPose:
 
     def _locate(self, people: People) -> Located:
         seen = self._run(people, features=False)
-        fit = fit_gaussians(seen.heatmaps)
+        # Fits are in double precision, which accelerators but CUDA may lack.
+        on_gpu = seen.heatmaps.is_cuda
+        fit = fit_gaussians(seen.heatmaps if on_gpu else seen.heatmaps.cpu())
         # A second mode widens the covariance: the joint may be there.
         covariance = without_blur(fit.covering.cpu(), self.blur)
         return Located(
             seen.grid.points(fit.mean.cpu()),
             seen.grid.covariances(covariance),
             seen.heatmaps.amax((-2, -1)),
+            fit.two_peaked | ~fit.converged,
         )
 
     @torch.no_grad()

@@ -61,7 +61,7 @@ def dark(heatmaps: Tensor, sigma: float = 2.0) -> Decoded:
     human pose estimation, CVPR 2020, Eq. 9). Where D is not concave, the peak is on the border,
     or the neighbours are not positive, the pixel stands; the refinement is at most 1 px an axis.
     """
-    require(sigma > 0, "dark", "sigma", expected="a positive number", found=sigma)
+    require(0 < sigma < math.inf, "dark", "sigma", expected="a positive number", found=sigma)
     maps = flat_maps(heatmaps, "dark")
     peak, value = highest(maps)
     smooth = _smoothed(maps, sigma)
@@ -93,12 +93,15 @@ def soft_argmax(heatmaps: Tensor, beta: float = 10.0) -> Decoded:
     With a = 1, s = 2 and n = 64 x 64 a peak 20 px off the middle is drawn in by 1.23 px at
     beta = 10 and by 19.84 px at beta = 1 (`benchmarks/heatmaps.py` prints both).
     """
-    require(beta > 0, "soft_argmax", "beta", expected="a positive number", found=beta)
+    require(0 < beta < math.inf, "soft_argmax", "beta", expected="a positive number", found=beta)
     maps = flat_maps(heatmaps, "soft_argmax")
-    weight = torch.softmax(beta * maps.flatten(1), -1).reshape(maps.shape)
+    values = maps.flatten(1)
+    highest_value = values.amax(-1)
+    # Less the maximum before the factor, so that neither is too large a number.
+    weight = torch.softmax(beta * (values - highest_value[:, None]), -1).reshape(maps.shape)
     columns = weight.sum(1) @ torch.arange(maps.shape[2]).to(maps)
     rows = weight.sum(2) @ torch.arange(maps.shape[1]).to(maps)
-    return _shaped(heatmaps, torch.stack([columns, rows], -1), maps.flatten(1).amax(-1))
+    return _shaped(heatmaps, torch.stack([columns, rows], -1), highest_value)
 
 
 def _shaped(heatmaps: Tensor, points: Tensor, confidence: Tensor) -> Decoded:

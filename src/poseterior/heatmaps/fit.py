@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 
 import torch
 from torch import Tensor
 
 from poseterior.errors import require
+from poseterior.heatmaps.ellipse import TARGET_SIGMA_PX
 from poseterior.heatmaps.gaussian_fit import GaussianFit
 from poseterior.heatmaps.maps import blocks, flat_maps
 from poseterior.heatmaps.second_mode import second_mode
 from poseterior.heatmaps.spread import highest, spread
 from poseterior.heatmaps.window_fit import WindowFit, fit_windows
 
-__all__ = ["TARGET_SIGMA_PX", "fit_gaussians"]
+__all__ = ["fit_gaussians"]
 
-# Standard deviation of the Gaussians that a detector is trained to draw (paper 001, section 4.2).
-TARGET_SIGMA_PX = 2.0
 # A residual above this is poor: the Gaussian leaves a tenth of the window's squares.
 _POOR = 0.1**0.5
 # Steps of the window's fit, if the whole map can still be fitted, and of the last fit.
@@ -41,7 +41,8 @@ def fit_gaussians(
     comes out is not finite. Several peaks are told by `second_mode`.
 
     Args:
-        heatmaps: (..., h, w) on any device, any floating dtype, any positive unit.
+        heatmaps: (..., h, w) of any floating dtype and positive unit, on the CPU or a GPU that has
+            double precision. What is computed stays there, without gradients.
         window: side in px of the square that is fitted; what the map does not have is left out.
         sigma: px, standard deviation of the Gaussians that the detector was trained to draw.
 
@@ -57,7 +58,9 @@ def fit_gaussians(
     [2.0, 3.0, 0.8]
     """
     require(window >= 3, "fit_gaussians", "window", expected="at least 3 px", found=window)
-    require(sigma > 0, "fit_gaussians", "sigma", expected="a positive number", found=sigma)
+    require(
+        0 < sigma < math.inf, "fit_gaussians", "sigma", expected="a positive number", found=sigma
+    )
     maps = flat_maps(heatmaps, "fit_gaussians")
     together = blocks(len(maps), maps.shape[1] * maps.shape[2], _PIXELS)
     parts = [_fit(maps[rows], window, sigma) for rows in together]

@@ -8,12 +8,14 @@ the joint convolved with that peak. `peak_variance` tells how wide that is.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from poseterior.errors import InputError, require
+from poseterior.heatmaps.gaussian_fit import SECOND_MODE
 
 __all__ = ["SHARPNESS", "SimccFit", "fit_simcc", "peak_variance"]
 
@@ -49,6 +51,11 @@ class SimccFit:
         return torch.diag_embed(self.variance)
 
     @property
+    def two_peaked(self) -> Tensor:
+        """(...) bool: `second_mode` of an axis is above 0.1, as of `GaussianFit`."""
+        return (self.second_mode > SECOND_MODE).any(-1)
+
+    @property
     def covering(self) -> Tensor:
         """(..., 2, 2) px²: second moment about `mean` with the other modes, each axis alone."""
         gap = self.second_mean - self.mean
@@ -80,7 +87,7 @@ def fit_simcc(
     tensor([20.0000, 30.5000])
     """
     for name, value in (("bins_per_pixel", bins_per_pixel), ("sharpness", sharpness)):
-        require(value > 0, "fit_simcc", name, expected="a positive number", found=value)
+        require(0 < value < math.inf, "fit_simcc", name, expected="a positive number", found=value)
     batch = tuple(x.shape[:-1])
     same = batch == tuple(y.shape[:-1])
     require(same, "fit_simcc", "y", expected=f"batch shape {batch}", found=tuple(y.shape[:-1]))
@@ -115,7 +122,8 @@ def _axis(scores: Tensor, sharpness: float, source: str) -> tuple[Tensor, ...]:
     """
     scores = _checked(scores, source)
     bins = torch.arange(scores.shape[-1]).to(scores)
-    probability = torch.softmax(sharpness * scores, -1)
+    # Less the maximum before the factor, so that neither is too large a number.
+    probability = torch.softmax(sharpness * (scores - scores.amax(-1, keepdim=True)), -1)
     above = (probability - probability.median(-1, keepdim=True).values).clamp_min(0)
     highest, peak = above.max(-1, keepdim=True)
     found = highest > 0
