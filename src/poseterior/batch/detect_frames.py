@@ -9,6 +9,7 @@ import torch
 
 from poseterior.data.detection_log import DetectionLog
 from poseterior.data.frames import Frame, FrameSource
+from poseterior.detectors.images import overlaps
 from poseterior.errors import InputError, require
 from poseterior.keypoints import Detector, Keypoints, PersonBoxes, PersonFinder
 
@@ -32,11 +33,10 @@ class FixedBox:
 
     def find(self, images: Sequence[np.ndarray]) -> list[PersonBoxes]:
         """See `PersonFinder.find`; the score is 1."""
-        x1, y1, x2, y2 = self.corners
         for image in images:
             height, width = image.shape[:2]
             require(
-                x1 < width and y1 < height and x2 > 0 and y2 > 0, "box", "",
+                overlaps(self.corners, image), "box", "",
                 expected=f"one that overlaps the image of {width} x {height} px",
                 found=self.corners,
             )  # fmt: skip
