@@ -1,0 +1,233 @@
+"""A body made of arrays: blend shapes, linear blend skinning and sparse landmarks.
+
+Every body model of this package is one of these; a file such as `anny_body.py` or `smpl.py`
+only says where the arrays come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from poseterior.errors import require
+from poseterior.geometry.skeleton import Skeleton, get_skeleton
+from poseterior.meshes.parameters import BodyParameters
+from poseterior.meshes.skinning import bone_transforms, skin
+
+__all__ = ["BodyArrays", "SkinnedBody"]
+
+
+@dataclass(frozen=True, eq=False)
+class BodyArrays:
+    """What a skinned body is made of. C numbers weigh its shapes, K joints turn it.
+
+    Points are the V vertices of the mesh and, after them, any others that move with it and
+    that landmarks need, such as the joints of bones that are not turned: P >= V in all.
+
+    Attributes:
+        template: (P, 3) metres, the points of the mean body at rest.
+        shapes: (C, P, 3) metres that a unit of each coefficient moves them.
+        heads: (K, 3) metres, the joints of the mean body at rest.
+        head_shapes: (C, K, 3) metres, as `shapes`.
+        weights: (P, K) skinning weights, rows sum to 1.
+        tree: the joints, the root first.
+        faces: (F, 3) int64 vertices of each triangle.
+        betas: S, numbers of shape; C unless `coefficients` is given.
+        regressors: by skeleton name, (J, P) weights of each joint, rows sum to 1.
+        corrections: (9 (K-1), P, 3) metres that the posed joints' rotations, less the identity
+            and row by row, move the points (SMPL's pose blend shapes), or None.
+        coefficients: betas (B, S) -> (B, C), where they are not the same.
+        extra: how many of the points are no vertices.
+    """
+
+    template: Tensor
+    shapes: Tensor
+    heads: Tensor
+    head_shapes: Tensor
+    weights: Tensor
+    tree: Skeleton
+    faces: Tensor
+    betas: int
+    regressors: Mapping[str, Tensor] = field(default_factory=dict)
+    corrections: Tensor | None = None
+    coefficients: Callable[[Tensor], Tensor] | None = None
+    extra: int = 0
+
+
+class _Landmarks(nn.Module):
+    """Joints of one skeleton, collapsed: sum_p r_jp v'_p = sum_k G_k a_jk + m_jk t_k.
+
+    a_jk = sum_p r_jp w_pk v_p is linear in the shape and in the pose corrections, so no
+    vertex is ever computed.
+    """
+
+    base: Tensor
+    shapes: Tensor
+    corrections: Tensor | None
+    mass: Tensor
+
+    def __init__(self, arrays: BodyArrays, regressor: Tensor) -> None:
+        super().__init__()
+        used = regressor.any(0)
+        share = regressor[:, used, None] * arrays.weights[used]  # (J, P', K)
+
+        def collapse(points: Tensor) -> Tensor:  # (..., P, 3) -> (..., J K 3)
+            return torch.einsum("jpk,...pc->...jkc", share, points[..., used, :]).flatten(-3)
+
+        self.register_buffer("mass", share.sum(1), persistent=False)  # (J, K)
+        self.register_buffer("base", collapse(arrays.template), persistent=False)
+        self.register_buffer("shapes", collapse(arrays.shapes), persistent=False)
+        more = arrays.corrections
+        self.register_buffer(
+            "corrections", None if more is None else collapse(more), persistent=False
+        )
+
+    def forward(
+        self, coefficients: Tensor, pose: Tensor | None, linear: Tensor, translation: Tensor
+    ) -> Tensor:
+        points = torch.addmm(self.base, coefficients, self.shapes)
+        if pose is not None and self.corrections is not None:
+            points = torch.addmm(points, pose, self.corrections)
+        points = points.unflatten(1, (*self.mass.shape, 3))  # (B, J, K, 3)
+        turned = torch.einsum("bkxy,bjky->bjx", linear, points)
+        return turned + self.mass @ translation
+
+
+class SkinnedBody(nn.Module):
+    """A `Body` of given arrays.
+
+    Args:
+        name: of the body model, for messages and files.
+        arrays: see `BodyArrays`; they become buffers and keep their dtype.
+
+    Raises:
+        InputError: arrays whose shapes do not fit one another.
+    """
+
+    template: Tensor
+    shapes: Tensor
+    heads: Tensor
+    head_shapes: Tensor
+    weights: Tensor
+    corrections: Tensor | None
+    faces: Tensor
+
+    def __init__(self, name: str, arrays: BodyArrays) -> None:
+        super().__init__()
+        _check(name, arrays)
+        self.name, self.tree, self.betas = name, arrays.tree, arrays.betas
+        self.coefficients = arrays.coefficients
+        count = len(arrays.template) - arrays.extra
+        buffers = {
+            "template": _by_coordinate(arrays.template[:count]),
+            "shapes": _by_coordinate(arrays.shapes[:, :count]),
+            "heads": arrays.heads.flatten(),
+            "head_shapes": arrays.head_shapes.flatten(1),
+            "weights": arrays.weights[:count].T.contiguous(),
+            "corrections": None
+            if arrays.corrections is None
+            else _by_coordinate(arrays.corrections[:, :count]),
+            "faces": arrays.faces,
+        }
+        for key, value in buffers.items():
+            self.register_buffer(key, value, persistent=False)
+        self.landmarks = {name: get_skeleton(name) for name in arrays.regressors}
+        self._regress = nn.ModuleDict(
+            {name: _Landmarks(arrays, weights) for name, weights in arrays.regressors.items()}
+        )
+
+    def vertices(self, parameters: BodyParameters) -> Tensor:
+        """(..., V, 3) metres."""
+        batch, flat, shape = self._of(parameters)
+        _, linear, translation = self._bones(flat, shape)
+        points = torch.addmm(self.template, shape, self.shapes)
+        pose = self._pose(flat)
+        if pose is not None and self.corrections is not None:
+            points = torch.addmm(points, pose, self.corrections)
+        posed = skin(points.unflatten(1, (3, -1)), self.weights, linear, translation)
+        return (posed + flat.transl[..., None]).mT.reshape(*batch, posed.shape[2], 3)
+
+    def joints(self, parameters: BodyParameters) -> Tensor:
+        """(..., K, 3) metres."""
+        batch, flat, shape = self._of(parameters)
+        joints, _, _ = self._bones(flat, shape)
+        return (joints + flat.transl[:, None]).reshape(*batch, *joints.shape[1:])
+
+    def landmarks_of(self, parameters: BodyParameters, skeleton: Skeleton) -> Tensor:
+        """(..., J, 3) metres."""
+        known = ", ".join(self.landmarks)
+        require(
+            skeleton.name in self.landmarks,
+            self.name, "skeleton", expected=f"one of {known}", found=skeleton.name,
+        )  # fmt: skip
+        batch, flat, shape = self._of(parameters)
+        _, linear, translation = self._bones(flat, shape)
+        found = self._regress[skeleton.name](shape, self._pose(flat), linear, translation)
+        return (found + flat.transl[:, None]).reshape(*batch, *found.shape[1:])
+
+    def _of(self, parameters: BodyParameters) -> tuple[torch.Size, BodyParameters, Tensor]:
+        """The batch shape, parameters of one batch dimension, and shape coefficients (B, C)."""
+        joints, betas = parameters.body_pose.shape[-3] + 1, parameters.betas.shape[-1]
+        for name, expected, found in (
+            ("rotations", len(self.tree), joints), ("betas", self.betas, betas)
+        ):  # fmt: skip
+            require(expected == found, self.name, name, expected=f"{expected}", found=found)
+        batch = parameters.batch_shape
+        flat = BodyParameters(
+            parameters.global_orient.reshape(-1, 3, 3),
+            parameters.body_pose.reshape(-1, joints - 1, 3, 3),
+            parameters.betas.reshape(-1, betas),
+            parameters.transl.reshape(-1, 3),
+        )
+        for name in ("global_orient", "body_pose", "betas", "transl"):
+            require(
+                bool(getattr(flat, name).detach().isfinite().all()),
+                self.name, name, expected="finite numbers", found="NaN or infinity",
+            )  # fmt: skip
+        shape = flat.betas if self.coefficients is None else self.coefficients(flat.betas)
+        return batch, flat, shape
+
+    def _bones(self, flat: BodyParameters, shape: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        heads = torch.addmm(self.heads, shape, self.head_shapes).unflatten(1, (-1, 3))
+        return bone_transforms(flat.rotations, heads, self.tree)
+
+    def _pose(self, flat: BodyParameters) -> Tensor | None:
+        """(B, 9 (K-1)): what the pose blend shapes are weighed by."""
+        if self.corrections is None:
+            return None
+        return (flat.body_pose - torch.eye(3).to(flat.body_pose)).flatten(1)
+
+
+def _by_coordinate(points: Tensor) -> Tensor:
+    """(..., V, 3) -> (..., 3 V): all x, then all y, then all z."""
+    return points.mT.flatten(-2).contiguous()
+
+
+def _check(name: str, a: BodyArrays) -> None:
+    """`InputError` unless all shapes fit one another and the weights sum to 1."""
+    (points, _), joints, shapes = a.template.shape, len(a.tree), len(a.shapes)
+    wanted: dict[str, tuple[Tensor, tuple[int, ...]]] = {
+        "shapes": (a.shapes, (shapes, points, 3)),
+        "heads": (a.heads, (joints, 3)),
+        "head_shapes": (a.head_shapes, (shapes, joints, 3)),
+        "weights": (a.weights, (points, joints)),
+        "faces": (a.faces, (len(a.faces), 3)),
+    }
+    if a.corrections is not None:
+        wanted["corrections"] = (a.corrections, (9 * (joints - 1), points, 3))
+    for skeleton, regressor in a.regressors.items():
+        shape = (len(get_skeleton(skeleton, name)), points)
+        wanted[f"regressors[{skeleton}]"] = (regressor, shape)
+    for field_name, (value, shape) in wanted.items():
+        found = tuple(value.shape)
+        require(found == shape, name, field_name, expected=f"shape {shape}", found=found)
+    require(a.tree.root == 0, name, "tree", expected="the root first", found=a.tree.joints)
+    last = points - a.extra - 1
+    inside = int(a.faces.min()) >= 0 and int(a.faces.max()) <= last
+    require(inside, name, "faces", expected=f"vertices 0 to {last}", found=int(a.faces.max()))
+    for field_name, value in (("weights", a.weights), *a.regressors.items()):
+        off = float((value.sum(-1) - 1).abs().max())
+        require(off < 1e-3, name, field_name, expected="rows that sum to 1", found=f"off by {off}")
