@@ -10,7 +10,7 @@ import torch
 from oracles.gaussian_heatmaps import gaussians
 from poseterior.errors import InputError
 from poseterior.heatmaps import GaussianFit, box_affine, fit_gaussians, to_image, without_blur
-from poseterior.heatmaps.ellipse import axes
+from poseterior.heatmaps.ellipse import axes, determinant, inverse
 
 
 def a_fit() -> GaussianFit:
@@ -108,3 +108,9 @@ def test_no_less_than_the_least_along_any_axis() -> None:
     clamped = (values - 4).clamp_min(0.25)
     torch.testing.assert_close(left, vectors @ torch.diag_embed(clamped) @ vectors.mT)
     assert without_blur(torch.zeros(2, 2)).diagonal().tolist() == pytest.approx([0.09, 0.09])
+
+
+def test_determinant_and_inverse_by_lapack() -> None:
+    matrices = torch.randn(3, 100, 2, 2, generator=torch.Generator().manual_seed(0)).double()
+    torch.testing.assert_close(determinant(matrices), torch.linalg.det(matrices))
+    torch.testing.assert_close(inverse(matrices), torch.linalg.inv(matrices))

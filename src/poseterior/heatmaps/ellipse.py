@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["TARGET_SIGMA_PX", "axes", "without_blur"]
+__all__ = ["TARGET_SIGMA_PX", "axes", "determinant", "inverse", "without_blur"]
 
 # Standard deviation of the Gaussians that a detector is trained to draw (paper 001, section 4.2).
 TARGET_SIGMA_PX = 2.0
@@ -28,6 +28,19 @@ def axes(covariance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     middle = (xx + yy) / 2
     angle = torch.atan2(sign * xy, sign * half) / 2
     return (middle + reach).clamp_min(0).sqrt(), (middle - reach).clamp_min(0).sqrt(), angle
+
+
+def determinant(matrices: Tensor) -> Tensor:
+    """Of (..., 2, 2): many times faster than `torch.linalg.det` of as many."""
+    (a, b), (c, d) = (row.unbind(-1) for row in matrices.unbind(-2))
+    return a * d - b * c
+
+
+def inverse(matrices: Tensor) -> Tensor:
+    """Of (..., 2, 2), as `determinant`."""
+    (a, b), (c, d) = (row.unbind(-1) for row in matrices.unbind(-2))
+    adjugate = torch.stack([d, -b, -c, a], -1).reshape(matrices.shape)
+    return adjugate / determinant(matrices)[..., None, None]
 
 
 def without_blur(covariance: Tensor, blur: float = TARGET_SIGMA_PX, least: float = 0.3) -> Tensor:

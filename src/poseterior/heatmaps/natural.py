@@ -17,6 +17,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from poseterior.heatmaps.ellipse import inverse
 from poseterior.heatmaps.maps import blocks
 
 __all__ = ["Monomials", "from_gaussian", "monomials", "peaked", "to_gaussian", "window_monomials"]
@@ -49,15 +50,14 @@ class Monomials:
     def moments(self, values: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Moments (N, 6) of g h and (N, 15) of g², for maps h (N, h w) and g of theta (N, 6)."""
         first = self.powers[:6]
-        with_map = torch.empty_like(theta)
-        with_itself = theta.new_empty(len(theta), len(self.powers))
+        with_map, with_itself = [], []
         # On a CPU, what its cache holds at once.
         budget = _CACHED if values.device.type == "cpu" else max(1, values.numel())
         for rows in blocks(len(values), values.shape[1], budget):
             gaussian = (theta[rows] @ first).exp_()
-            with_map[rows] = (gaussian * values[rows]) @ first.mT
-            with_itself[rows] = gaussian.square_() @ self.powers.mT
-        return with_map, with_itself
+            with_map.append((gaussian * values[rows]) @ first.mT)
+            with_itself.append(gaussian.square_() @ self.powers.mT)
+        return torch.cat(with_map), torch.cat(with_itself)
 
     def normal_matrix(self, moments: Tensor) -> Tensor:
         """Sums of g² m mᵀ (N, 6, 6) from the moments of g² (N, 15)."""
@@ -76,30 +76,22 @@ def window_monomials(height: int, width: int, device: torch.device) -> Monomials
 
 def from_gaussian(mean: Tensor, covariance: Tensor, amplitude: Tensor) -> Tensor:
     """Parameters (N, 6) of mean (N, 2), covariance (N, 2, 2) and positive amplitude (N,)."""
-    precision = torch.linalg.inv(covariance)
+    precision = inverse(covariance)
     linear = (precision @ mean[..., None])[..., 0]
     level = amplitude.log() - (linear * mean).sum(-1) / 2
     xx, xy, yy = precision[:, 0, 0], precision[:, 0, 1], precision[:, 1, 1]
     return torch.stack([level, linear[:, 0], linear[:, 1], -xx / 2, -xy, -yy / 2], -1)
 
 
-def _precision(theta: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Entries xx, xy, yy (N,) of the inverse covariance, and its determinant."""
-    xx, xy, yy = -2 * theta[:, 3], -theta[:, 4], -2 * theta[:, 5]
-    return xx, xy, yy, xx * yy - xy**2
-
-
 def peaked(theta: Tensor) -> Tensor:
     """Where (N,) the parameters are those of a Gaussian, falling in all directions."""
-    xx, _, _, determinant = _precision(theta)
-    return (xx > 0) & (determinant > 0)
+    _, _, _, xx, xy, yy = theta.unbind(-1)
+    return (xx < 0) & (4 * xx * yy > xy.square())
 
 
 def to_gaussian(theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean (N, 2), covariance (N, 2, 2) and amplitude (N,) of parameters (N, 6)."""
-    xx, xy, yy, determinant = _precision(theta)
-    inverse = torch.stack([yy, -xy, -xy, xx], -1) / determinant[:, None]
-    covariance = inverse.reshape(-1, 2, 2)
-    linear = theta[:, 1:3]
+    level, linear, (xx, xy, yy) = theta[:, 0], theta[:, 1:3], theta[:, 3:].unbind(-1)
+    covariance = inverse(-torch.stack([2 * xx, xy, xy, 2 * yy], -1).reshape(-1, 2, 2))
     mean = (covariance @ linear[..., None])[..., 0]
-    return mean, covariance, (theta[:, 0] + (linear * mean).sum(-1) / 2).exp()
+    return mean, covariance, (level + (linear * mean).sum(-1) / 2).exp()

@@ -9,6 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from poseterior.heatmaps.ellipse import determinant
 from poseterior.heatmaps.natural import from_gaussian, monomials
 from poseterior.heatmaps.spread import highest
 
@@ -40,7 +41,7 @@ def second_mode(
     boxes = boxes[..., :-2] + boxes[..., 1:-1] + boxes[..., 2:]
     place, mean_height = highest(boxes)
     second = (3 * side) ** 2 * mean_height.clamp_min(0).double()
-    first = 2 * math.pi * amplitude * torch.linalg.det(covariance).sqrt()
+    first = 2 * math.pi * amplitude * determinant(covariance).sqrt()
     share = second / (first + second).clamp_min(torch.finfo(second.dtype).tiny)
     return share, side * place.double() + (side - 1) / 2
 
@@ -70,7 +71,7 @@ class _Cells:
         mass that is wider by the variance of the cell's pixels.
         """
         wider = covariance + (self.side**2 - 1) / 12 * torch.eye(2).to(covariance)
-        lower = (torch.linalg.det(covariance) / torch.linalg.det(wider)).sqrt()
+        lower = (determinant(covariance) / determinant(wider)).sqrt()
         theta = from_gaussian(mean, wider, lower * amplitude / 9)
         values = (theta.to(self.powers) @ self.powers).exp_()
         return values.view(len(theta), len(self.rows), len(self.columns))
