@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +32,18 @@ def shown_number(image: np.ndarray) -> int:
 def write_video(
     path: Path, images: Iterable[np.ndarray], codec: str = "libx264", rate: int = 30, **options: str
 ) -> Path:
+    """A video of images of one size; `movflags` are the container's, the rest the codec's."""
     import av
 
-    with av.open(str(path), "w") as container:
+    flags = {name: options.pop(name) for name in ("movflags",) if name in options}
+
+    images = iter(images)
+    first = next(images)
+    with av.open(str(path), "w", options=flags) as container:
         stream = container.add_stream(codec, rate=rate, options=options)
         stream.pix_fmt = "yuv420p"
-        stream.height, stream.width = HEIGHT, WIDTH
-        for image in images:
+        stream.height, stream.width = first.shape[:2]
+        for image in chain([first], images):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
     return path

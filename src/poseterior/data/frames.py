@@ -14,7 +14,9 @@ from poseterior.errors import InputError
 
 __all__ = ["Frame", "FrameSource", "digest", "is_image_name", "media_kind"]
 
-_IMAGE_NAMES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".avif", ".tif", ".tiff"}
+_IMAGE_NAMES = {
+    ".jpg", ".jpeg", ".png", ".bmp", ".webp", ".avif", ".tif", ".tiff", ".heic", ".heif",
+}  # fmt: skip
 _VIDEO_NAMES = {
     ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".ts", ".mts", ".mpg", ".mpeg", ".wmv",
     ".flv", ".gif", ".3gp", ".h264",
@@ -39,14 +41,12 @@ class Frame:
         number: what the source calls it: its place in a video, the number in a file's name.
         image: (h, w, 3) uint8, RGB, upright; None where it is broken.
         focal: in px, where the picture tells it.
-        time_s: seconds since the first, where known.
     """
 
     place: int
     number: int
     image: np.ndarray | None
     focal: float | None = None
-    time_s: float | None = None
 
 
 @runtime_checkable
@@ -77,14 +77,18 @@ class FrameSource(Protocol):
         """The place of the picture that the source calls `number`."""
         ...
 
+    def title(self, number: int) -> str:
+        """What a reader calls that picture: a file's name, or where in a video it is."""
+        ...
+
     def fingerprint(self) -> str:
         """Hexadecimal digits that change with the data."""
         ...
 
 
 def is_image_name(path: Path) -> bool:
-    """Whether a file is called like an image."""
-    return path.suffix.lower() in _IMAGE_NAMES
+    """Whether a file is called like an image; hidden ones, as some systems add them, are none."""
+    return path.suffix.lower() in _IMAGE_NAMES and not path.name.startswith(".")
 
 
 def media_kind(path: Path) -> str | None:

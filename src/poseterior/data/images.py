@@ -22,6 +22,7 @@ from poseterior.errors import InputError, require
 __all__ = ["Images", "Photo", "open_images", "read_image"]
 
 _EXIF_DIRECTORY = 0x8769
+_HEIC = "HEIC, which Pillow does not read: convert it to JPEG"
 _EIGHT_BITS = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "La", "CMYK", "YCbCr",
                "LAB", "HSV"}  # fmt: skip
 
@@ -83,8 +84,13 @@ def _decoding(path: str | os.PathLike[str], image_module: Any) -> Iterator[None]
     except InputError:
         raise
     except bad as error:
-        found = f"a damaged or foreign file ({error})"
+        found = _HEIC if _is_heic(path) else f"a damaged or foreign file ({error})"
         raise InputError(path, "", expected="a readable image", found=found) from error
+
+
+def _is_heic(path: str | os.PathLike[str]) -> bool:
+    with Path(path).open("rb") as file:
+        return file.read(12)[4:] in {b"ftypheic", b"ftypheix", b"ftypmif1"}
 
 
 def _focal(image: Any) -> tuple[float | None, str]:
@@ -131,6 +137,10 @@ class Images:
     def place_of(self, number: int) -> int:
         """Where the image of that number is."""
         return self._numbers.index(number)
+
+    def title(self, number: int) -> str:
+        """The file's name."""
+        return self.files[self.place_of(number)].name
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits of the files' names and contents."""

@@ -56,7 +56,7 @@ def read_lift(
 def _picture(frames: FrameSource, number: int) -> Picture:
     frame = next(iter(frames.read(frames.place_of(number))))
     assert frame.image is not None  # its row is valid
-    return picture(frame.image, f"frame {number}")
+    return picture(frame.image, frames.title(number))
 
 
 def _title(shown: ShownFrames, name: str, people: int | None) -> str:
