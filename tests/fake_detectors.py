@@ -74,4 +74,5 @@ class BoxDetector:
         size = torch.tensor(image.shape[1::-1]).float().expand(len(boxes), 2)
         valid = torch.ones(len(boxes), 17, dtype=torch.bool)
         return Keypoints(pixels, covariance.clone(), valid, COCO_17, image_size=size,
-                         confidence=torch.full((len(boxes), 17), 0.9))  # fmt: skip
+                         confidence=torch.full((len(boxes), 17), 0.9),
+                         doubtful=(sigma == UNSURE).expand(len(boxes), 17))  # fmt: skip

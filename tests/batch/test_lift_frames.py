@@ -24,6 +24,7 @@ from poseterior.data.detection_log import DetectionLog
 from poseterior.data.frames import Frame
 from poseterior.data.predictions import open_predictions
 from poseterior.data.video import open_video
+from poseterior.detectors.images import checked_boxes
 from poseterior.errors import InputError
 from poseterior.geometry.skeleton import COCO_17, H36M_17
 from poseterior.metrics.oks import oks_sigmas
@@ -87,6 +88,8 @@ def test_one_row_a_frame_of_the_largest(clip, tmp_path):
     assert (done.survey.people, done.survey.empty) == (2, 1)
     told = json.loads(str(arrays["provenance"]))["frames"]
     assert (told["broken_frames"], told["people"]) == (1, 2)
+    # Two wrists of each of eight people.
+    assert (told["joints"], told["doubtful_joints"]) == (8 * 17, 16)
     with open_predictions(tmp_path / "p.npz") as file:
         assert file.poses == 7
 
@@ -123,11 +126,12 @@ def test_focal_length_of_the_user_of_the_frame_or_assumed(clip, tmp_path):
     told = Drawn(clip.images, focal=[500.0, None, 600.0, None, 600.0, 600.0, 600.0])
     notes, found = focal(told)
     assert found == pytest.approx([500, 1.15 * 320])
-    assert "500 to 600 px by EXIF in 5 of 6 images" in notes["focal"]
+    assert notes["focal"].endswith("in 1 of 6 images, whose EXIF tells none")
     notes, found = focal(told, focal=700.0)
     assert (notes, found) == ({}, [700, 700])
-    with pytest.raises(InputError, match="focal"):
-        focal(told, focal=-1.0)
+    every = Drawn(clip.images, focal=[500.0, 550.0, 600.0, None, 600.0, 600.0, 600.0])
+    notes, found = focal(every)
+    assert (notes, found) == ({}, [500, 550])
 
 
 def test_nobody_is_an_empty_and_valid_result(tmp_path):
@@ -140,13 +144,34 @@ def test_nobody_is_an_empty_and_valid_result(tmp_path):
             assert sum(int(rows.valid.sum()) for rows in file.chunks()) == 0
 
 
-@pytest.mark.parametrize("person", ["2", "-1", "somebody"])
-def test_a_person_who_is_not_there(clip, tmp_path, person):
+def test_a_person_who_is_not_there(clip, tmp_path):
     with pytest.raises(InputError, match="0 to 1"):
-        lifted(clip, tmp_path / "p.npz", person=person)
+        lifted(clip, tmp_path / "p.npz", person="2")
     assert not (tmp_path / "p.npz").exists()
     _, arrays = lifted(clip, tmp_path / "p.npz")  # goes on with what was detected
     assert len(arrays["valid"]) == 7
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("person", "-1"), ("person", "me"), ("focal", -1.0), ("focal", np.inf)]
+)
+def test_options_that_cannot_be_are_refused_before_anything_is_detected(
+    clip, tmp_path, field, value
+):
+    detector = BoxDetector()
+    with pytest.raises(InputError, match=field):
+        lift_frames(clip, BlockFinder(), detector, FlatGaussian(), tmp_path / "p.npz",
+                    **{field: value})  # fmt: skip
+    assert detector.seen == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_frames_of_which_none_can_be_read_are_an_error_and_leave_nothing(tmp_path):
+    with pytest.raises(
+        InputError, match="drawn: expected a frame that can be read, found none of 4"
+    ):
+        lifted(Drawn([None] * 4), tmp_path / "p.npz")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_same_frames_give_the_same_file_and_leave_nothing_else(clip, tmp_path):
@@ -211,6 +236,26 @@ def test_a_box_that_is_given(clip, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["p.npz"]
 
 
+@pytest.mark.parametrize(
+    ("corners", "good"),
+    [
+        ((-9.0, 5.0, -0.4, 9.0), True),
+        ((-9.0, 5.0, -0.5, 9.0), False),
+        ((5.0, 239.4, 9.0, 260.0), True),
+        ((5.0, 239.5, 9.0, 260.0), False),
+    ],
+)
+def test_a_given_box_overlaps_where_detectors_say_so(corners, good):
+    """Pixel i covers i - 1/2 to i + 1/2."""
+    image, box = draw([A]), FixedBox(corners)
+    for check in (lambda: box.find([image]), lambda: checked_boxes(torch.tensor([corners]), image)):
+        if good:
+            check()
+        else:
+            with pytest.raises(InputError, match="overlaps the image of 320 x 240"):
+                check()
+
+
 class Odd(BoxDetector):
     """Says NaN of one joint."""
 
@@ -253,56 +298,62 @@ PROGRAM = """
     from poseterior.batch.lift_frames import lift_frames
     from poseterior.data.video import open_video
 
-    for video in {videos!r}:
-        lift_frames(open_video(video), BlockFinder(), BoxDetector({seconds}), FlatGaussian(),
-                    video + ".npz", hypotheses=8)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    for video, out, seconds in {lifts!r}:
+        lift_frames(open_video(video), BlockFinder(), BoxDetector(seconds), FlatGaussian(), out,
+                    hypotheses=8)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, flush=True)
 """
+LENGTHS, SIZE = (70, 170), (480, 240)
 
 
-def _process(*videos, seconds=0.0):
+@pytest.fixture(scope="module")
+def lifted_elsewhere(tmp_path_factory):
+    """A process that lifts two videos, and is killed in the middle of the second's second time.
+
+    The second video, its file, what that time was to be written to, and the process's peak memory
+    in MB after each that it lifted whole.
+    """
+    folder = tmp_path_factory.mktemp("videos")
+    short, long = (_walk(folder / f"{frames}.mp4", frames) for frames in LENGTHS)
+    whole, out = folder / "whole.npz", folder / "again.npz"
+    lifts = [(short, folder / "short.npz", 0), (long, whole, 0), (long, out, 0.02)]
     here = Path(__file__).parent
-    paths, names = [str(here), str(here.parent)], [str(video) for video in videos]
-    code = textwrap.dedent(PROGRAM.format(paths=paths, videos=names, seconds=seconds))
-    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    names = [(str(video), str(path), seconds) for video, path, seconds in lifts]
+    code = PROGRAM.format(paths=[str(here), str(here.parent)], lifts=names)
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE
+    )
+    people = parts_folder(out) / "people.bin"
+    deadline = time.monotonic() + 120
+    while not (people.exists() and people.stat().st_size > 20_000):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.kill()
+    printed, _ = process.communicate(timeout=10)
+    assert process.returncode == -signal.SIGKILL
+    return long, whole, out, [int(line) for line in printed.split()]
 
 
 def _walk(path, frames):
     pytest.importorskip("av", reason="reading videos needs PyAV")
     from drawn_media import write_video
 
-    size = (160, 96)
-    images = (draw([(5 + n % 90, 8, 36)], size) if n % 50 else draw([], size)
-              for n in range(frames))  # fmt: skip
-    return write_video(path, images, g="20")
+    images = (draw([(5 + n, 20, 60)] if n % 50 else [], SIZE) for n in range(frames))
+    return write_video(path, images, g="20", preset="ultrafast")
 
 
-def test_killed_at_any_frame_it_goes_on_to_the_same_file(tmp_path):
-    video = _walk(tmp_path / "clip.mp4", 120)
-    whole, out = tmp_path / "whole.npz", Path(f"{video}.npz")
-    options = {"out": out, "hypotheses": 8}
-    parts = BlockFinder(), BoxDetector(), FlatGaussian()
-    lift_frames(open_video(video), *parts, **options | {"out": whole})
-
-    slow = _process(video, seconds=0.02)
-    people = parts_folder(out) / "people.bin"
-    deadline = time.monotonic() + 60
-    while not (people.exists() and people.stat().st_size > 20_000):
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    slow.send_signal(signal.SIGKILL)
-    assert slow.wait(10) == -signal.SIGKILL
+def test_killed_in_the_middle_it_goes_on_to_the_same_file(lifted_elsewhere):
+    video, whole, out, _ = lifted_elsewhere
     assert not out.exists()
-    lift_frames(open_video(video), *parts, **options)
-    assert 0 < parts[1].seen - 118 < 118  # 118 for the whole, and not again from the first
+    detector = BoxDetector()
+    lift_frames(open_video(video), BlockFinder(), detector, FlatGaussian(), out, hypotheses=8)
+    assert 0 < detector.seen < 160  # 166 for the whole, and not again from the first
+    assert not parts_folder(out).exists()
     assert out.read_bytes() == whole.read_bytes()
 
 
-def test_memory_does_not_grow_with_the_length_of_a_video(tmp_path):
-    videos = [_walk(tmp_path / f"{frames}.mp4", frames) for frames in (100, 500)]
-    process = _process(*videos)
-    out, _ = process.communicate(timeout=120)
-    assert process.returncode == 0
-    short, long = map(int, out.split())
-    # 400 frames more are 18 MB of pixels: all at once they would be seen here.
-    assert long - short < 9
+def test_memory_does_not_grow_with_the_length_of_a_video(lifted_elsewhere):
+    *_, (short, long) = lifted_elsewhere
+    # 100 frames more are 35 MB of pixels: all at once they would be seen here.
+    assert long - short < 12

@@ -59,6 +59,7 @@ def test_a_photo_of_two(lift, tmp_path, detectors):
     ended = lift(path, "--person", "all", "--device", "cpu")
     assert ended.code == 0, ended.err
     assert "2 people in 1 frame; 2 poses" in ended.out
+    assert "4 of 34 joints were seen in no single place" in ended.out
     assert "assumed focal: 1.15 times the image's longer side" in ended.err
     assert detectors == [("vitpose", "cpu"), ("rtdetr", "cpu")]
     arrays = arrays_of(tmp_path / "out.npz")
@@ -81,13 +82,15 @@ def test_a_phone_s_photo_is_turned_and_its_lens_known(lift, tmp_path):
     path.write_bytes(exif_jpeg(np.rot90(upright, 1), {0xA405: 26}, orientation=6))
     ended = lift(path)
     assert ended.code == 0, ended.err
-    assert "assumed focal: 240 px by EXIF" in ended.err  # 26 / 43.27 of 400 px
+    assert ended.err == "focal length by EXIF: 240 px\n"  # 26 / 43.27 of 400 px
     arrays = arrays_of(tmp_path / "out.npz")
     assert arrays["observed_intrinsics"][0] == pytest.approx(
         np.array([[240.37, 0, 120], [0, 240.37, 160], [0, 0, 1]]), abs=0.05
     )
     neck = arrays["observed_keypoints"][0, H36M_17.index("left_shoulder")]
     assert neck == pytest.approx(np.array(A[:2]) + A[2] * STANDING[5] - 0.5, abs=1)
+    told = json.loads(str(arrays["provenance"]))
+    assert told["frames"]["focal_by_exif_px"] == pytest.approx([240.37] * 2, abs=0.05)
     assert "focal" not in lift(path, "--focal", 300, out="b.npz").err
 
 
@@ -102,8 +105,8 @@ def test_a_video_with_broken_frames_and_a_report(lift, tmp_path):
     page = tmp_path / "page.html"
     ended = lift(path, "--report", page)
     assert ended.code == 0, ended.err
-    assert "warning: 1 frame cannot be read: 29" in ended.err
-    assert "1 person in 30 frames; 30 poses" in ended.out
+    assert "warning: 1 of 30 frames cannot be read: frame 29 (0.97 s)\n" in ended.err
+    assert "1 person in 30 frames, 30 a second; 30 poses" in ended.out
     assert "2 could not be lifted" in ended.out
     arrays = arrays_of(tmp_path / "out.npz")
     assert np.flatnonzero(~arrays["valid"]).tolist() == [10, 29]
@@ -111,6 +114,7 @@ def test_a_video_with_broken_frames_and_a_report(lift, tmp_path):
     text = page.read_text()
     assert text.count("data:image/jpeg;base64,") == 6
     assert "1 person in clip.mp4" in text
+    assert "joints were seen in no single place" in text
     assert "://" not in text.split("<script")[0]
 
 
@@ -133,6 +137,7 @@ def test_nobody_ends_well_with_an_empty_result(lift, run, tmp_path):
     ended = lift(path, "--report", page)
     assert ended.code == 0
     assert "nobody was found" in ended.err
+    assert "no single place" not in ended.out
     arrays = arrays_of(tmp_path / "out.npz")
     assert arrays["valid"].tolist() == [False]
     assert not arrays["hypotheses"].any()

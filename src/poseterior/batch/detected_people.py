@@ -14,11 +14,12 @@ from poseterior.data.assumptions import FOCAL_OVER_LONGER_SIDE, camera_matrix
 from poseterior.data.detection_log import DetectionLog, keypoints_of, nobody
 from poseterior.data.keypoint_files.table import box_area
 from poseterior.data.keypoint_source import ObservationRows
-from poseterior.errors import InputError, require
+from poseterior.errors import require
 
-__all__ = ["DetectedPeople", "Survey"]
+__all__ = ["DetectedPeople", "Survey", "check_choice"]
 
 _BROKEN_LISTED = 10
+_GROUPS = ("largest", "all")
 
 
 @dataclass
@@ -27,26 +28,44 @@ class Survey:
 
     Attributes:
         frames: of the source.
-        people: tracks; their numbers are 0 to `people` - 1.
+        seen: for each track, by its number, in how many frames it is.
         rows: people of all frames, and one for each frame with nobody.
         empty: frames with nobody in them, broken ones not counted.
         broken: frames that cannot be read; `broken_numbers` are the first of them.
+        joints: valid ones of all people; `doubtful` of them were seen in no single place.
         focal: lowest and highest focal length in px that frames tell; `told` is how many do.
     """
 
     frames: int = 0
-    people: int = 0
     rows: int = 0
     empty: int = 0
     broken: int = 0
+    joints: int = 0
+    doubtful: int = 0
     told: int = 0
     focal: tuple[float, float] = (np.inf, -np.inf)
     broken_numbers: list[int] = field(default_factory=list)
+    seen: list[int] = field(default_factory=list)
+
+    @property
+    def people(self) -> int:
+        """Tracks; their numbers are 0 to `people` - 1."""
+        return len(self.seen)
+
+    @property
+    def exif_focal(self) -> str:
+        """The focal lengths that frames tell, in words."""
+        low, high = (f"{focal:.0f}" for focal in self.focal)
+        return f"{low if low == high else f'{low} to {high}'} px"
 
     def add(self, rows: np.ndarray, people: np.ndarray) -> None:
         """Count a frame."""
         self.frames, self.rows = self.frames + 1, self.rows + len(rows)
-        self.people = max(self.people, int(people.max()) + 1)
+        for person in people[people >= 0].tolist():
+            self.seen.extend([0] * (person + 1 - len(self.seen)))
+            self.seen[person] += 1
+        self.joints += int(rows["valid"].sum())
+        self.doubtful += int(rows["doubtful"].sum())
         if rows["broken"][0]:
             self.broken += 1
             if self.broken <= _BROKEN_LISTED:
@@ -57,6 +76,15 @@ class Survey:
         if np.isfinite(focal):
             self.told += 1
             self.focal = min(focal, self.focal[0]), max(focal, self.focal[1])
+
+
+def check_choice(person: str | int, focal: float | None) -> None:
+    """`InputError` for a `person` or a focal length that cannot be, whoever is found."""
+    good = focal is None or 0 < focal < np.inf
+    require(good, "focal", "", expected="positive and finite px", found=focal)
+    known = person in _GROUPS or str(person).isdecimal()
+    expected = "largest, all or a person's number, 0 or above"
+    require(known, "person", "", expected=expected, found=repr(person))
 
 
 class DetectedPeople:
@@ -88,8 +116,7 @@ class DetectedPeople:
         name: str = "images",
         clip: str = "images",
     ) -> None:
-        good = focal is None or 0 < focal < np.inf
-        require(good, "focal", "", expected="positive and finite px", found=focal)
+        check_choice(person, focal)
         self._log, self._focal, self._clip = log, focal, clip
         self.name, self.skeleton = name, log.skeleton
         self.survey = Survey()
@@ -101,27 +128,22 @@ class DetectedPeople:
         self.notes = self._notes()
 
     def _chosen(self, person: str | int) -> str | int:
-        if person in ("largest", "all"):
+        if person in _GROUPS:
             return person
-        known = range(self.survey.people)
-        number = int(person) if str(person).isdecimal() else -1
-        if number < 0 or (known and number not in known):
-            listed = f", all or a person's number, 0 to {known[-1]}" if known else " or all"
-            raise InputError("person", "", expected=f"largest{listed}", found=repr(person))
+        number, people = int(person), self.survey.people
+        expected = f"largest, all or a person's number, 0 to {people - 1}"
+        require(not people or number < people, "person", "", expected=expected, found=number)
         return number
 
     def _notes(self) -> dict[str, str]:
         if self._focal is not None:
             return {}
-        assumed, seen = f"{FOCAL_OVER_LONGER_SIDE:g} times the image's longer side", self.survey
-        if not seen.told:
+        assumed = f"{FOCAL_OVER_LONGER_SIDE:g} times the image's longer side"
+        told, readable = self.survey.told, self.survey.frames - self.survey.broken
+        if not told:
             return {"focal": assumed}
-        low, high = (f"{focal:.0f}" for focal in seen.focal)
-        own = f"{low if low == high else f'{low} to {high}'} px by EXIF"
-        readable = seen.frames - seen.broken
-        if seen.told < readable:
-            own += f" in {seen.told} of {readable} images, else {assumed}"
-        return {"focal": own}
+        some = f"{assumed} in {readable - told} of {readable} images, whose EXIF tells none"
+        return {"focal": some} if told < readable else {}
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change with the detections, the person or the camera."""

@@ -2,8 +2,8 @@
 
 Detecting is slow and lifting is fast. So the people of each frame are first logged in the folder
 OUT.parts, frame by frame; the whole log is then lifted, which draws noise by block of rows and not
-by frame. A kill leaves the log: the same call goes on at the next frame and ends in the same file,
-byte for byte. The log is removed when the file is there.
+by frame. A kill leaves that folder: the same call goes on at the next frame and ends in the same
+file, byte for byte. The folder is removed when the file is there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,12 @@ import torch
 from filelock import FileLock, Timeout
 
 from poseterior.batch.detect_frames import detect_frames
-from poseterior.batch.detected_people import DetectedPeople, Survey
+from poseterior.batch.detected_people import DetectedPeople, Survey, check_choice
 from poseterior.batch.lift import Lifted, lift
 from poseterior.data.detection_log import DetectionLog
 from poseterior.data.frames import FrameSource
 from poseterior.data.npz_writer import check_writable, make_folder
-from poseterior.errors import InputError
+from poseterior.errors import InputError, require
 from poseterior.keypoints import Detector, PersonFinder
 from poseterior.posterior import Lifter
 
@@ -86,29 +86,52 @@ def lift_frames(
         lifting: called with the rows done and the rows in all.
 
     Raises:
-        InputError: an image that cannot be read (one that stands alone), a box outside the
-            image, `person` that is nobody's, a log of another work in OUT.parts, a place that
-            cannot be written.
+        InputError: an image that cannot be read (one that stands alone) or no frame that can,
+            a box outside the image, `person` that is nobody's, a log of another work in
+            OUT.parts, a place that cannot be written.
     """
-    check_writable(out)
+    check_choice(person, focal)
+    path = check_writable(out)
+    same = path.exists() and Path(frames.name).exists() and path.samefile(frames.name)
+    require(not same, path, "out", expected="another file than the input", found="the same")
     about = {"input": frames.fingerprint(), "frames": frames.frames, **(made or {})}
     with _parts(out, frames) as folder, DetectionLog(folder, detector.skeleton, about) as log:
         with torch.autocast("cpu", enabled=False):  # a caller's is for the lifter
             detect_frames(frames, finder, detector, log, detecting)
         source = DetectedPeople(log, person, focal, frames.name, frames.label)
-        seen = {"broken_frames": source.survey.broken, "people": source.survey.people}
-        told = {"frames": {**frames.facts, **about, **seen}}
+        _require_readable(source, log)
+        told = {"frames": {**frames.facts, **about, **_seen(source.survey)}}
         lifted = lift(
-            source, lifter, out, hypotheses, seed, progress=lifting, made=told, allow_none=True
+            source, lifter, folder / path.name, hypotheses, seed, progress=lifting, made=told,
+            allow_none=True,
+        )  # fmt: skip
+        os.replace(lifted.path, path)
+    return LiftedFrames(replace(lifted, path=path), source.survey, source.notes)
+
+
+def _require_readable(source: DetectedPeople, log: DetectionLog) -> None:
+    """`InputError` where every frame is broken: that is not the same as nobody in any."""
+    frames = source.survey.frames
+    if source.survey.broken == frames:
+        log.clear()  # or it would be gone on with when the input is mended
+        raise InputError(
+            source.name, "", expected="a frame that can be read", found=f"none of {frames}"
         )
-    return LiftedFrames(lifted, source.survey, source.notes)
+
+
+def _seen(survey: Survey) -> dict[str, Any]:
+    """What the `provenance` says of the frames' content."""
+    seen: dict[str, Any] = {"broken_frames": survey.broken, "people": survey.people}
+    seen |= {"joints": survey.joints, "doubtful_joints": survey.doubtful}
+    return seen | ({"focal_by_exif_px": list(survey.focal)} if survey.told else {})
 
 
 @contextmanager
 def _parts(out: str | os.PathLike[str], frames: FrameSource) -> Iterator[Path]:
     """The log's folder, for this process alone; of a single picture not worth keeping."""
     if frames.frames == 1:
-        with tempfile.TemporaryDirectory() as temporary:
+        path = Path(out)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as temporary:
             yield Path(temporary)
         return
     folder = make_folder(parts_folder(out))

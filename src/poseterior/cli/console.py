@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-__all__ = ["bar", "one_thread", "progress", "show_notes", "show_result"]
+__all__ = ["bar", "bars", "one_thread", "progress", "show_notes", "show_result"]
 
 _SHOWN = {
     "mpjpe_mean_mm": ("MPJPE of the mean", "mm"),
@@ -43,6 +44,18 @@ def bar(what: str) -> Iterator[Callable[[int, int], None]]:
     with progress() as display:
         task = display.add_task(what, total=None)
         yield lambda done, total: display.update(task, completed=done, total=total)
+
+
+@contextmanager
+def bars(*steps: str) -> Iterator[list[Callable[[int, int], None]]]:
+    """A bar for each of several steps, under each other; each shows once its step has begun."""
+    with progress() as display:
+        tasks = [display.add_task(step, total=None, visible=False) for step in steps]
+        yield [partial(_advance, display, task) for task in tasks]
+
+
+def _advance(display: Any, task: Any, done: int, total: int) -> None:
+    display.update(task, completed=done, total=total, visible=True)
 
 
 @contextmanager

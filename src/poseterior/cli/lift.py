@@ -53,7 +53,7 @@ class Lift:
     image_size: Size = None
     """Width and height of the image in px, where the file does not tell."""
     focal: Px = None
-    """Focal length in px; 1.15 times the longer side of the image if not given."""
+    """Focal length in px; if not given a photo's by EXIF, else 1.15 times the longer side."""
     sigma_confident: HeatmapPx = None
     """Where the file has no covariances: error of a confident joint, heatmap px; 0.55."""
     sigma_uncertain: HeatmapPx = None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_no_images", "lift_images", "write_page"]
 
+_LISTED = 6
 _Lift = Any  # `poseterior.cli.lift.Lift`, whose file imports this one
 
 # Options of keypoint files, which a detector makes needless.
@@ -42,31 +43,34 @@ def lift_images(command: _Lift) -> None:
         require(given is None, option, "", expected="none beside --detector", found=given)
 
     from poseterior.batch.lift_frames import lift_frames
-    from poseterior.cli.console import bar, show_notes
+    from poseterior.cli.console import bars, show_notes
     from poseterior.cli.lifters import opened_lifter
     from poseterior.data.open_frames import open_frames
 
     frames = open_frames(command.input)
     lifter = opened_lifter(command.lifter, command.recalibration, command.hypotheses, frames)
     finder, detector, made = _opened(command)
-    with _saying_how_to_go_on(command.out), bar("detecting") as seen, bar("lifting") as lifted:
+    with _saying_how_to_go_on(command.out), bars("detecting", "lifting") as (seen, lifted):
         done = lift_frames(
             frames, finder, detector, lifter, command.out, command.person or "largest",
             command.focal, command.hypotheses, command.seed, made, seen, lifted,
         )  # fmt: skip
     show_notes(dict(done.notes))
+    if command.focal is None and done.survey.told:
+        print(f"focal length by EXIF: {done.survey.exif_focal}", file=sys.stderr)
     warnings = list(_warnings(done.survey, frames))
-    people = "1 person" if done.survey.people == 1 else f"{done.survey.people} people"
     for text in warnings:
         print(f"warning: {text}", file=sys.stderr)
     print(
-        f"{done.lifted.path}: {people} in {done.survey.frames} frame{_s(done.survey.frames)}; "
+        f"{done.lifted.path}: {_found(done.survey, frames)}; "
         f"{done.lifted.poses} poses, {command.hypotheses} hypotheses each; "
         f"{done.lifted.invalid} could not be lifted (valid = False)"
     )
+    doubtful = list(_doubtful(done.survey))
+    print(*doubtful, sep="\n", end="\n" * len(doubtful))
     if command.report is not None:
         write_page(
-            command.report, command.out, frames.label, done.notes, warnings, frames,
+            command.report, command.out, frames.label, done.notes, [*warnings, *doubtful], frames,
             done.survey.people,
         )  # fmt: skip
 
@@ -120,13 +124,39 @@ def _s(count: int) -> str:
     return "" if count == 1 else "s"
 
 
+def _found(survey: Survey, frames: FrameSource) -> str:
+    """How many people in how many frames, and in how many each: the numbers to ask for."""
+    rate = frames.facts.get("frames_per_second")
+    found = "1 person" if survey.people == 1 else f"{survey.people} people"
+    found += f" in {survey.frames} frame{_s(survey.frames)}"
+    found += f", {rate:g} a second" if rate and survey.frames > 1 else ""
+    if survey.people < 2 or survey.frames == 1:
+        return found
+    often = ", ".join(f"{n} in {count}" for n, count in enumerate(survey.seen[:_LISTED]))
+    return f"{found} (number {often}{', ...' if survey.people > _LISTED else ''})"
+
+
+def _doubtful(survey: Survey) -> Iterator[str]:
+    if survey.doubtful:
+        yield (
+            f"{survey.doubtful} of {survey.joints} joints were seen in no single place: "
+            "their covariance is widened"
+        )
+
+
 def _warnings(survey: Survey, frames: FrameSource) -> Iterator[str]:
     if not survey.people:
         yield "nobody was found: every row has valid = False"
     if survey.broken:
-        listed = ", ".join(map(str, survey.broken_numbers))
+        listed = ", ".join(map(frames.title, survey.broken_numbers))
         more = ", ..." if survey.broken > len(survey.broken_numbers) else ""
-        yield f"{survey.broken} frame{_s(survey.broken)} cannot be read: {listed}{more}"
+        yield f"{survey.broken} of {survey.frames} frames cannot be read: {listed}{more}"
+    steps: Any = frames.facts.get("steps_s")
+    if steps is not None:
+        yield (
+            f"the frame rate varies, {steps[0]:.3g} to {steps[1]:.3g} s from frame to frame: "
+            "`smooth` takes it as even"
+        )
     if "missing_frames" in frames.facts:
         told = survey.frames + int(str(frames.facts["missing_frames"]))
         yield f"the file tells of {told} frames, {survey.frames} are there"

@@ -40,7 +40,8 @@ def record_layout(joints: int) -> np.dtype:
             ("place", "<i8"), ("number", "<i8"), ("broken", "?"), ("people", "<i4"),
             ("person", "<i4"), ("box", "<f4", 4), ("pixels", "<f4", (joints, 2)),
             ("covariance", "<f4", (joints, 2, 2)), ("valid", "?", joints),
-            ("confidence", "<f4", joints), ("image_size", "<f4", 2), ("focal", "<f8"),
+            ("doubtful", "?", joints), ("confidence", "<f4", joints),
+            ("image_size", "<f4", 2), ("focal", "<f8"),
         ]
     )  # fmt: skip
 
@@ -130,6 +131,11 @@ class DetectionLog:
         self._file.write(rows.tobytes())
         self.frames += 1
 
+    def clear(self) -> None:
+        """Forget every frame."""
+        self._file.truncate(0)
+        self.frames = 0
+
     def by_frame(self) -> Iterator[np.ndarray]:
         """The records of each frame in order, at least one; memory holds some hundreds."""
         rest = np.zeros(0, self._dtype)
@@ -154,6 +160,8 @@ def _put(rows: np.ndarray, keypoints: Keypoints) -> None:
     rows["valid"] = valid = keypoints.valid.numpy() & finite
     rows["pixels"] = np.where(valid[..., None], pixels, 0)
     rows["covariance"] = np.where(valid[..., None, None], covariance, 0)
+    if keypoints.doubtful is not None:
+        rows["doubtful"] = keypoints.doubtful.numpy() & valid
     if keypoints.confidence is not None:
         rows["confidence"] = np.nan_to_num(keypoints.confidence.numpy())
 
@@ -176,4 +184,5 @@ def keypoints_of(rows: np.ndarray, skeleton: Skeleton) -> Keypoints:
     return Keypoints(
         tensor("pixels"), tensor("covariance"), tensor("valid"), skeleton,
         image_size=tensor("image_size"), confidence=tensor("confidence"),
+        doubtful=tensor("doubtful"),
     )  # fmt: skip
