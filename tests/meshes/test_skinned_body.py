@@ -36,9 +36,7 @@ def by_hand(arrays: BodyArrays, p: BodyParameters) -> tuple[Tensor, Tensor]:
         world.append(about if parent < 0 else world[parent] @ about)
     one = torch.ones(len(points), 1, dtype=points.dtype)
     moved = torch.stack([torch.cat([points, one], 1) @ w.T for w in world], 1)[..., :3]
-    ends = torch.stack(
-        [(w @ torch.cat([h, one[0]]))[:3] for w, h in zip(world, heads, strict=True)]
-    )
+    ends = [(w @ torch.cat([h, one[0]]))[:3] for w, h in zip(world, heads, strict=True)]
     return (arrays.weights[..., None] * moved).sum(1) + p.transl, torch.stack(ends) + p.transl
 
 

@@ -219,8 +219,9 @@ def _check(name: str, a: BodyArrays) -> None:
     if a.corrections is not None:
         wanted["corrections"] = (a.corrections, (9 * (joints - 1), points, 3))
     for skeleton, regressor in a.regressors.items():
-        shape = (len(get_skeleton(skeleton, name)), points)
-        wanted[f"regressors[{skeleton}]"] = (regressor, shape)
+        wanted[f"regressors[{skeleton}]"] = (
+            regressor, (len(get_skeleton(skeleton, name)), points)
+        )  # fmt: skip
     for field_name, (value, shape) in wanted.items():
         found = tuple(value.shape)
         require(found == shape, name, field_name, expected=f"shape {shape}", found=found)
