@@ -9,6 +9,7 @@ and of variance n / 8 bins² (sigma 4.9 and 5.66 for 192 x 256 px).
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -177,11 +178,11 @@ def _onnx_file(source: str | os.PathLike[str] | None) -> Path:
         return files[0]
     if path.is_file():
         return path
-    archive = f"curl -LO {_SITE}/{_ARCHIVE}"
-    raise InputError(
-        path, "", found="nothing",
-        expected=f"an ONNX file; fetch it: {archive} && unzip -j {_ARCHIVE} '*.onnx' -d {_cache()}",
-    )  # fmt: skip
+    cache = shlex.quote(str(_cache()))
+    download = f"curl -LO {_SITE}/{_ARCHIVE}"
+    unpack = f"mkdir -p {cache} && unzip -j {_ARCHIVE} '*.onnx' -d {cache}"
+    command = f"{download} && {unpack}"
+    raise InputError(path, "", expected=f"an ONNX file; fetch it: {command}", found="nothing")
 
 
 def _cache() -> Path:
