@@ -152,6 +152,21 @@ def test_namesakes_in_other_observations_are_others(tmp_path: Path, run: Any) ->
     )
 
 
+def test_smoothing_does_not_hide_the_observations(tmp_path: Path, run: Any) -> None:
+    """Nor does a repair before it: namesakes in a smoothed file are told from the same clips."""
+    fitted, fixed, smooth = (tmp_path / name for name in ("R.json", "fixed.npz", "smooth.npz"))
+    video = {"frame": np.arange(len(wide()["target"]))}
+    for k in "ab":
+        made = f'{{"made_by": "poseterior lift", "data": "{k}"}}'
+        save(tmp_path / f"{k}.npz", wide(provenance=made) | video)
+    run("recalibrate", tmp_path / "a.npz", "--method", "spread", "--out", fitted)
+    for k, said in (("a", "warning: "), ("b", "note: clips 0, 1, 2, 3, 4 and 1 more have")):
+        run("recalibrate", tmp_path / f"{k}.npz", "--apply", fitted, "--out", fixed)
+        assert run("smooth", fixed, "--out", smooth).code == 0
+        ended = run("recalibrate", smooth, "--apply", fitted, "--out", tmp_path / "last.npz")
+        assert ended.err.startswith(said)
+
+
 def test_observations_of_the_fit_are_told(tmp_path: Path, run: Any) -> None:
     source, lifter = seen(tmp_path), save_tiny_lifter(tmp_path / "lifter")
     lifted, fitted, out = (tmp_path / name for name in ("val.npz", "R.json", "out.npz"))

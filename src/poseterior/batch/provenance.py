@@ -19,7 +19,13 @@ from poseterior.data.predictions import Predictions
 from poseterior.posterior import Lifter
 from poseterior.recalibration.posterior import RecalibratedLifter
 
-__all__ = ["lift_provenance", "made_by", "score_provenance", "versions", "weights_fingerprint"]
+__all__ = [
+    "frames_per_second", "lift_provenance", "lifted_by", "made_by", "score_provenance", "versions",
+    "weights_fingerprint",
+]  # fmt: skip
+
+# They change hypotheses and keep what their input said of itself as `lift`.
+_CHANGES = ("poseterior recalibrate", "poseterior smooth")
 
 
 def versions() -> dict[str, str]:
@@ -83,6 +89,29 @@ def made_by(text: str | None) -> Any:
         return None if text is None else json.loads(text, parse_constant=str)
     except (json.JSONDecodeError, RecursionError):
         return text
+
+
+def lifted_by(text: str | None) -> dict[str, Any]:
+    """What a file's `provenance` says of the lift, whatever was done since; empty if nothing.
+
+    >>> lifted_by('{"made_by": "poseterior smooth", "lift": {"data": "5e7d"}}')
+    {'data': '5e7d'}
+    """
+    told = made_by(text)
+    while isinstance(told, dict) and told.get("made_by") in _CHANGES:
+        told = told.get("lift")
+    return told if isinstance(told, dict) else {}
+
+
+def frames_per_second(text: str | None) -> float | None:
+    """The rate of the video that was lifted, as a file's `provenance` tells it, or None.
+
+    >>> frames_per_second('{"made_by": "poseterior lift", "frames": {"frames_per_second": 25}}')
+    25.0
+    """
+    frames = lifted_by(text).get("frames")
+    rate = frames.get("frames_per_second") if isinstance(frames, dict) else None
+    return float(rate) if isinstance(rate, int | float) and 0 < rate < float("inf") else None
 
 
 def _config(config: Any) -> Mapping[str, Any] | str | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from poseterior.batch.lift import prediction_arrays
-from poseterior.batch.provenance import made_by, versions
+from poseterior.batch.provenance import lifted_by, made_by, versions
 from poseterior.batch.temperature import POSES, fit_temperature, untempered_fingerprint
 from poseterior.data.keypoint_source import KeypointSource
 from poseterior.data.npz_writer import check_writable
@@ -171,10 +171,7 @@ def _natural(label: str) -> tuple[int, str]:
 
 def _observations(predictions: Predictions) -> str | None:
     """The fingerprint of what the predictions say they were lifted from, or None."""
-    told = made_by(predictions.provenance)
-    if isinstance(told, dict) and told.get("made_by") == "poseterior recalibrate":
-        told = told.get("lift")
-    found = told.get("data") if isinstance(told, dict) else None
+    found = lifted_by(predictions.provenance).get("data")
     return found if isinstance(found, str) else None
 
 
