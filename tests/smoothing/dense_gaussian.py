@@ -13,12 +13,10 @@ def motion_covariance(model: str, times: np.ndarray, noise: float, time: float) 
     since = times - times[0]
     if model == "walk":
         return noise * np.minimum(since[:, None], since[None])
-    # The integral of the velocity's covariance q T / 2 exp(-|a - b| / T), by fine summation.
-    fine = 4000
-    ticks = (np.arange(fine) + 0.5) / fine * since[-1]
-    velocity = noise * time / 2 * np.exp(-np.abs(ticks[:, None] - ticks[None]) / time)
-    until = (ticks[None] < since[:, None]) * since[-1] / fine
-    return until @ velocity @ until.T
+    # The double integral of the velocity's covariance q T / 2 exp(-|a - b| / T), a to s, b to t.
+    s, t = since[:, None], since[None]
+    fades = np.exp(-s / time) + np.exp(-t / time) - np.exp(-np.abs(s - t) / time)
+    return noise * time / 2 * (2 * time * np.minimum(s, t) - time**2 + time**2 * fades)
 
 
 def root(matrix: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 The state of a joint is its position and, for "velocity", how that changes, three axes each.
 Kalman, A new approach to linear filtering and prediction problems, 1960; Rauch, Tung and
 Striebel, Maximum likelihood estimates of linear dynamic systems, 1965, eq. 3.30. Nothing is
-assumed of where a joint is before it is first seen.
+assumed of where a joint is before it is first seen, and it is smoothed for those frames too.
 
 The errors that last are carried along but not estimated (Schmidt, Application of state-space
 methods to navigation problems, 1966). What the smoother says is a linear function of the
@@ -28,13 +28,16 @@ from poseterior.smoothing.motion import Motion
 
 __all__ = ["Belief", "StateSpace", "Step"]
 
+# m², of a joint that was not seen yet: 100 m is far, and not lost in the rounding of 1 cm.
+_ANYWHERE = 1e4
+
 
 class Belief(NamedTuple):
     """Of the state of every joint, S = 3 or 6.
 
     `mean` (J, S, 4) has the state in its first column, what shifts it in the others;
-    `covariance` (J, S, S) is that of the errors that do not last. Where a joint has not
-    `started` (J,), because it was not seen yet, its numbers mean nothing.
+    `covariance` (J, S, S) is that of the errors that do not last. A joint that was not seen yet
+    has not `started` (J,): it may be anywhere.
     """
 
     mean: Tensor
@@ -65,10 +68,11 @@ class StateSpace:
 
     def begin(self) -> Belief:
         """Before any frame."""
-        joints, size = len(self.motion.noise), 3 * self.motion.size
-        covariance = torch.eye(size, dtype=torch.float64).expand(joints, size, size)
+        covariance = _three_axes(self.motion.unknown())
+        covariance.diagonal(dim1=1, dim2=2)[:, :3] = _ANYWHERE
+        joints, size, _ = covariance.shape
         never = torch.zeros(joints, dtype=torch.bool)
-        return Belief(torch.zeros(joints, size, 4, dtype=torch.float64), covariance, never)
+        return Belief(covariance.new_zeros(joints, size, 4), covariance, never)
 
     def forward(self, belief: Belief, waits: Sequence[float], measured: Measured) -> list[Step]:
         """Filter frames (T,) that come `waits` seconds after the one before (0 at the start)."""
@@ -123,10 +127,9 @@ class StateSpace:
 
     def _first(self, columns: Tensor, fresh: Tensor) -> tuple[Tensor, Tensor]:
         """The state of a joint that is seen for the first time."""
-        unknown = _three_axes(self.motion.unknown())
-        still = columns.new_zeros(len(columns), unknown.shape[-1] - 3, 4)
-        covariance = unknown.clone()
+        covariance = _three_axes(self.motion.unknown())
         covariance[:, :3, :3] = fresh
+        still = columns.new_zeros(len(columns), covariance.shape[-1] - 3, 4)
         return torch.cat([columns, still], 1), covariance
 
 
