@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from cli_files import assert_refused, predictions, save
@@ -17,8 +19,9 @@ def test_a_file_is_smoothed_and_can_be_scored(run, tmp_path):
     path = save(tmp_path / "p.npz", video())
     ended = run("smooth", path, "--out", tmp_path / "s.npz", "--share", "0.3")
     assert ended.code == 0
-    assert "80 poses in 1 tracks smoothed (velocity, share 0.30)" in ended.out
-    assert ended.err.startswith("assumed person: ")
+    assert "80 poses in 1 tracks smoothed (velocity, share 0.30, 30 frames a second)" in ended.out
+    assert ended.err.startswith(f"assumed fps: 30 in {path}, which does not tell")
+    assert "assumed person: " in ended.err
     assert run("score", tmp_path / "s.npz").code == 0
     assert run("diagnose", tmp_path / "s.npz").code == 0
 
@@ -46,6 +49,29 @@ def test_the_model_can_be_fitted(run, tmp_path):
     # Two copies in one run are equal, byte by byte.
     run("smooth", path, "--out", tmp_path / "t.npz", "--fit", fit, "--fps", "15")
     assert (tmp_path / "s.npz").read_bytes() == (tmp_path / "t.npz").read_bytes()
+
+
+def test_the_rate_is_the_video_s_where_the_file_tells_it(run, tmp_path):
+    made = {"made_by": "poseterior lift", "frames": {"frames_per_second": 24.0}}
+    path = save(tmp_path / "p.npz", video(provenance=json.dumps(made)))
+    ended = run("smooth", path, "--out", tmp_path / "s.npz")
+    assert "24 frames a second" in ended.out
+    assert "assumed fps" not in ended.err
+    again = run("smooth", tmp_path / "s.npz", "--out", tmp_path / "t.npz")
+    assert "24 frames a second" in again.out
+    given = run("smooth", path, "--out", tmp_path / "u.npz", "--fps", "50")
+    assert "50 frames a second" in given.out
+
+
+def test_rows_that_are_added_are_told_of(run, tmp_path):
+    """Two people, one of whom is missing for a while and has no row then."""
+    both = video(clip=None, person=np.arange(80) % 2, frame=np.arange(80) // 2)
+    there = np.delete(np.arange(80), [41, 43])
+    arrays = {k: v[there] if np.ndim(v) else v for k, v in both.items()}
+    path = save(tmp_path / "p.npz", arrays)
+    ended = run("smooth", path, "--out", tmp_path / "s.npz")
+    assert ended.code == 0
+    assert "2 of them were missing and are filled, 2 of these in rows that are new" in ended.out
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,11 @@ from poseterior.data.predictions import Predictions
 from poseterior.errors import require
 from poseterior.smoothing.measurement import Measured, joint_moments
 
-__all__ = ["JointScratch", "measure", "scratch_folder"]
+__all__ = ["JointScratch", "measure", "scratch_folder", "small_chunks"]
+
+# Of hypotheses at a time. Their copies in float64 come and go by the dozen, some as large as a
+# chunk has valid rows: larger ones leave holes in the heap, which then grows with the file.
+_CHUNK_BYTES = 1 << 20
 
 
 class JointScratch:
@@ -51,12 +55,24 @@ class JointScratch:
         return np.asarray(np.load(self.folder / f"{name}.npy", mmap_mode="r")[rows])
 
     def measured(self, rows: np.ndarray) -> Measured:
-        """What was measured in some rows; the identity as covariance where nothing was."""
+        """What was measured in some rows, nothing in rows that the file does not have.
+
+        Where nothing was the covariance is the identity.
+        """
+        there = rows < len(self.valid)
         mean, covariance, seen = (
-            torch.from_numpy(self.get(name, rows)) for name in ("mean", "covariance", "seen")
+            torch.from_numpy(self.get(name, np.where(there, rows, 0)))
+            for name in ("mean", "covariance", "seen")
         )
+        seen &= torch.from_numpy(there)[..., None]
         nothing = torch.eye(3, dtype=torch.float64)
         return Measured(mean, torch.where(seen[..., None, None], covariance, nothing), seen)
+
+
+def small_chunks(predictions: Predictions) -> Iterator[PredictionRows]:
+    """The rows of a file, about a megabyte of hypotheses at a time."""
+    row_bytes = 12 * predictions.hypotheses * len(predictions.skeleton)
+    return predictions.chunks(max(1, _CHUNK_BYTES // row_bytes))
 
 
 @contextmanager
@@ -82,7 +98,7 @@ def measure(predictions: Predictions, folder: Path, target: bool = False) -> Joi
     if target:
         scratch.make("target", (predictions.poses, len(free), 3))
     labels: dict[str, list[np.ndarray]] = {}
-    for rows in predictions.chunks():
+    for rows in small_chunks(predictions):
         part = slice(rows.start, rows.start + len(rows))
         _measure(predictions, rows, scratch, part)
         if target and rows.target is not None:

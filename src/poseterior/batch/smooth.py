@@ -2,8 +2,8 @@
 
 Two passes through the file, in whatever order its rows are: the first keeps the mean and the
 covariance of every joint on disk, the second moves the hypotheses to the smoothed ones. Between
-them every track streams through a window. Memory does not grow with the file, but for some 50
-bytes a row of labels and order.
+them every track streams through a window. Memory does not grow with the file, but for labels and
+order: some 100 bytes a row and a kilobyte a track.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from poseterior.batch.joint_scratch import JointScratch, measure, scratch_folder
+from poseterior.batch.joint_scratch import JointScratch, measure, scratch_folder, small_chunks
 from poseterior.batch.lift import prediction_arrays
+from poseterior.batch.missing_frames import with_missing_frames
 from poseterior.batch.provenance import made_by, versions
 from poseterior.batch.tracks import Track, find_tracks
 from poseterior.data.npz_writer import check_writable
@@ -47,6 +48,7 @@ class Smoothed:
         poses: rows in all.
         tracks: how many.
         filled: rows that were missing and are filled.
+        added: how many of these the file had no row for; they are its last.
         invalid: rows that still are: before, after or between tracks.
         notes: what to know, by subject.
     """
@@ -55,6 +57,7 @@ class Smoothed:
     poses: int
     tracks: int
     filled: int
+    added: int
     invalid: int
     notes: dict[str, str]
 
@@ -77,8 +80,9 @@ def smooth_file(
     """Write the predictions with smoothed hypotheses, whole or not at all.
 
     Rows keep their order and their hypotheses their number; `filled` (M,) tells which were not
-    valid and are now. A track of one frame stays as it is. Left out are `log_prob` and the like,
-    and `target` where rows are filled whose target the file does not know.
+    valid and are now. `with_missing_frames` says which rows of nobody are filled as somebody's
+    and which are added at the end. A track of one frame stays as it is. Left out are `log_prob`
+    and the like, and `target` where rows are filled whose target the file does not know.
 
     Args:
         predictions: hypotheses in the axes of a camera that stands still, with `frame`, and
@@ -103,30 +107,33 @@ def smooth_file(
             bool(tracks), predictions.path, "valid",
             expected="at least one valid row", found=f"none of {predictions.poses}",
         )  # fmt: skip
-        moved = _Moved(scratch, predictions, tracks)
+        tracks, rows = with_missing_frames(tracks, scratch.labels, scratch.valid)
+        moved = _Moved(scratch, predictions, tracks, rows)
         for track in tracks:
             moved.smooth(model, track, lag)
-        with write_predictions(path, predictions.poses, predictions.skeleton) as writer:
+        filled = len(moved.missing)
+        with write_predictions(path, rows, predictions.skeleton) as writer:
             about = model.motion.parameters() | {"share": model.share, "fps": fps, "lag_s": lag}
-            made = _provenance(predictions, about, len(moved.missing))
+            made = _provenance(predictions, about, filled)
             writer.put(provenance=json.dumps(made, sort_keys=True))
             moved.write(writer, progress)
-    filled = len(moved.missing)
-    invalid = int((~scratch.valid).sum()) - filled
-    return Smoothed(path, predictions.poses, len(tracks), filled, invalid, moved.notes())
+    invalid = rows - int(scratch.valid.sum()) - filled
+    added = rows - predictions.poses
+    return Smoothed(path, rows, len(tracks), filled, added, invalid, moved.notes())
 
 
 class _Moved:
     """The smoothed moments of a file, and its rows moved to them."""
 
     def __init__(
-        self, scratch: JointScratch, predictions: Predictions, tracks: Sequence[Track]
+        self, scratch: JointScratch, predictions: Predictions, tracks: Sequence[Track], rows: int
     ) -> None:
         self._scratch, self._file = scratch, predictions
         self._free = list(predictions.skeleton.free)
-        scratch.make("smooth_mean", (predictions.poses, len(self._free), 3))
-        scratch.make("smooth_covariance", (predictions.poses, len(self._free), 3, 3))
-        self.missing = np.concatenate([track.missing() for track in tracks])
+        scratch.make("smooth_mean", (rows, len(self._free), 3))
+        scratch.make("smooth_covariance", (rows, len(self._free), 3, 3))
+        self.missing = np.concatenate([track.rows[~track.measured] for track in tracks])
+        self._frames = np.concatenate([track.frames[~track.measured] for track in tracks])
         self._donors = np.concatenate([track.donors() for track in tracks])
         self._dropped = _LEFT_OUT + (("target",) if len(self.missing) else ())
 
@@ -158,15 +165,15 @@ class _Moved:
         """The rows in the order of the file; then the missing ones, from their donors."""
         wanted = np.unique(self._donors)
         kept: set[str] = set()
-        for rows in self._file.chunks():
+        for rows in small_chunks(self._file):
             self._keep(rows, wanted, kept)
             writer.write(rows.start, **self._arrays(rows))
             if progress is not None:
                 progress(rows.start + len(rows), self._file.poses)
         places = np.searchsorted(wanted, self._donors)
-        for row, donor, place in zip(self.missing, self._donors, places, strict=True):
+        for k, place in enumerate(places):
             own = {name: self._scratch.get(f"donor_{name}", np.array([place])) for name in kept}
-            self._fill(writer, int(row), int(donor), own)
+            self._fill(writer, k, own)
 
     def _arrays(self, rows: PredictionRows) -> dict[str, np.ndarray]:
         """A chunk's arrays with its measured rows moved; what was filled before is not valid."""
@@ -196,14 +203,15 @@ class _Moved:
                 self._scratch.make(f"donor_{name}", shape, array.dtype.type)
             self._scratch.put(f"donor_{name}", places, array[own])
 
-    def _fill(
-        self, writer: PredictionsWriter, row: int, donor: int, arrays: dict[str, np.ndarray]
-    ) -> None:
-        """Write a missing row as its donor, moved."""
-        hypotheses = torch.from_numpy(arrays["hypotheses"])
-        moved = self._move(hypotheses, np.array([donor]), np.array([row]))
+    def _fill(self, writer: PredictionsWriter, k: int, arrays: dict[str, np.ndarray]) -> None:
+        """Write the missing row number k as its donor, moved, with its own frame."""
+        row, donor = self.missing[k : k + 1], self._donors[k : k + 1]
+        labels = {name: label[donor] for name, label in self._scratch.labels.items()}
+        labels["frame"] = self._frames[k : k + 1]
+        moved = self._move(torch.from_numpy(arrays["hypotheses"]), donor, row)
         yes = np.array([True])
-        writer.write(row, yes, filled=yes, **(arrays | {"hypotheses": moved.numpy()}))
+        changed = arrays | labels | {"hypotheses": moved.numpy()}
+        writer.write(int(row[0]), yes, filled=yes, **changed)
 
     def _move(self, hypotheses: Tensor, old: np.ndarray, new: np.ndarray) -> Tensor:
         """Hypotheses with the moments of the rows `old` moved to the smoothed ones of `new`."""

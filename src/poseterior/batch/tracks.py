@@ -10,7 +10,7 @@ import numpy as np
 
 from poseterior.errors import require
 
-__all__ = ["Track", "find_tracks"]
+__all__ = ["Track", "find_tracks", "numbered"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,28 +19,36 @@ class Track:
 
     Attributes:
         rows: (T,) in the file, in the order of frames.
-        times: (T,) seconds, ascending.
+        frames: (T,) their numbers, ascending.
         measured: (T,) bool; the others are to be filled.
+        fps: frames a second.
     """
 
     rows: np.ndarray
-    times: np.ndarray
+    frames: np.ndarray
     measured: np.ndarray
+    fps: float
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def missing(self) -> np.ndarray:
-        """Rows to be filled."""
-        return self.rows[~self.measured]
+    @property
+    def times(self) -> np.ndarray:
+        """(T,) seconds since the first frame."""
+        return (self.frames - self.frames[0]) / self.fps
+
+    def part(self, chosen: slice | np.ndarray) -> Track:
+        """Some of its rows."""
+        return Track(self.rows[chosen], self.frames[chosen], self.measured[chosen], self.fps)
 
     def donors(self) -> np.ndarray:
-        """For each of `missing` the row measured nearest in time, the earlier of two."""
+        """For each row to be filled the row measured nearest in time, the earlier of two."""
         have = np.flatnonzero(self.measured)
         gaps = np.flatnonzero(~self.measured)
         after = np.searchsorted(have, gaps)
         left, right = have[after - 1], have[after]
-        nearer = self.times[gaps] - self.times[left] <= self.times[right] - self.times[gaps]
+        frames = self.frames
+        nearer = frames[gaps] - frames[left] <= frames[right] - frames[gaps]
         return self.rows[np.where(nearer, left, right)]
 
 
@@ -66,20 +74,21 @@ def find_tracks(
     frame = labels["frame"]
     whole = frame.dtype.kind in "iu"
     require(whole, path, "frame", expected="whole numbers", found=f"dtype {frame.dtype}")
-    whose = [_numbered(labels[name]) for name in ("clip", "person") if name in labels]
+    whose = [numbered(labels[name]) for name in ("clip", "person") if name in labels]
     order = np.lexsort([frame, *reversed(whose)])
     new = np.zeros(len(order), bool)
     for label in whose:
         new[1:] |= np.diff(label[order]) != 0
     _check_distinct(frame[order], new, order, path)
     return [
-        track
+        part
         for rows in np.split(order, np.flatnonzero(new))
-        for track in _without_long_gaps(rows, frame[rows] / fps, measured[rows], longest)
+        for part in _without_long_gaps(Track(rows, frame[rows], measured[rows], fps), longest)
     ]
 
 
-def _numbered(label: np.ndarray) -> np.ndarray:
+def numbered(label: np.ndarray) -> np.ndarray:
+    """Labels as numbers from 0, in their order."""
     return np.unique(label, return_inverse=True)[1]
 
 
@@ -93,12 +102,11 @@ def _check_distinct(frame: np.ndarray, new: np.ndarray, order: np.ndarray, path:
         )  # fmt: skip
 
 
-def _without_long_gaps(
-    rows: np.ndarray, times: np.ndarray, measured: np.ndarray, longest: float
-) -> list[Track]:
-    have = np.flatnonzero(measured)
+def _without_long_gaps(track: Track, longest: float) -> list[Track]:
+    have = np.flatnonzero(track.measured)
     if not len(have):
         return []
-    ends = np.flatnonzero(np.diff(times[have]) > longest)
-    parts = zip(have[np.r_[0, ends + 1]], have[np.r_[ends, len(have) - 1]], strict=True)
-    return [Track(*(a[i : j + 1] for a in (rows, times, measured))) for i, j in parts]
+    # Frames and not times are subtracted: a gap of just `longest` is none, wherever it begins.
+    ends = np.flatnonzero(np.diff(track.frames[have]) / track.fps > longest)
+    first, last = have[np.r_[0, ends + 1]], have[np.r_[ends, len(have) - 1]]
+    return [track.part(slice(i, j + 1)) for i, j in zip(first, last, strict=True)]

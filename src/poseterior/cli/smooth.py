@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Smooth"]
 
+_FPS = 30.0
+_Rate = Annotated[float | None, tyro.conf.arg(metavar="FPS", help_behavior_hint="")]
 _Share = Annotated[float | None, tyro.conf.arg(metavar="SHARE", help_behavior_hint="")]
 _Video = Annotated[Path | None, tyro.conf.arg(metavar="VAL.npz", help_behavior_hint="")]
 
@@ -28,8 +30,8 @@ class Smooth:
     """The smoothed .npz."""
     model: Annotated[str, tyro.conf.arg(metavar="NAME")] = "velocity"
     """walk or velocity: a random walk of each joint's position or of its velocity."""
-    fps: Annotated[float, tyro.conf.arg(metavar="FPS")] = 30.0
-    """Frames a second."""
+    fps: _Rate = None
+    """Frames a second; else as the video that was lifted tells, else 30."""
     lag: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 2.0
     """How far a frame hears of what comes after it; a longer gap is not filled."""
     fit: _Video = None
@@ -44,18 +46,29 @@ class Smooth:
         from poseterior.cli.reporting import check_outputs
         from poseterior.data.predictions import open_predictions
 
-        check_rate(self.fps, self.lag)
+        check_rate(_FPS if self.fps is None else self.fps, self.lag)
         check_outputs(self.out, inputs=(self.predictions, self.fit))
         with open_predictions(self.predictions) as opened:
+            fps, notes = self._rate(opened)
             model = self._model(opened)
             with bar("smoothing") as advance:
-                done = smooth_file(opened, model, self.out, self.fps, self.lag, advance)
-        show_notes(done.notes)
+                done = smooth_file(opened, model, self.out, fps, self.lag, advance)
+        show_notes(notes | done.notes)
+        new = f", {done.added} of these in rows that are new, the last" if done.added else ""
         print(
             f"{done.path}: {done.poses - done.invalid} poses in {done.tracks} tracks smoothed "
-            f"({self.model}, share {model.share:.2f}); {done.filled} of them were missing and are "
-            f"filled; {done.invalid} are not valid"
+            f"({self.model}, share {model.share:.2f}, {fps:g} frames a second); {done.filled} of "
+            f"them were missing and are filled{new}; {done.invalid} are not valid"
         )
+
+    def _rate(self, opened: Predictions) -> tuple[float, dict[str, str]]:
+        """Frames a second as given, as the file tells, or assumed, and what to say of it."""
+        from poseterior.batch.provenance import frames_per_second
+
+        told = frames_per_second(opened.provenance) if self.fps is None else self.fps
+        if told is not None:
+            return told, {}
+        return _FPS, {"fps": f"{_FPS:g} in {opened.path}, which does not tell"}
 
     def _model(self, opened: Predictions) -> StateSpace:
         """As fitted here or as shipped, with the share that was asked for."""
@@ -73,5 +86,5 @@ class Smooth:
                 held_out.skeleton == opened.skeleton, self.fit, "skeleton",
                 expected=opened.skeleton.name, found=held_out.skeleton.name,
             )  # fmt: skip
-            fitted = fit_tracks(held_out, self.model, self.fps)
+            fitted = fit_tracks(held_out, self.model, self._rate(held_out)[0])
         return fitted if self.share is None else replace(fitted, share=self.share)
