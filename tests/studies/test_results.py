@@ -63,6 +63,26 @@ def test_what_is_claimed_of_the_table_is_in_it(table: dict[str, dict[str, Any]])
             assert not all(beats), name
 
 
+def test_covariances_are_worth_what_is_claimed() -> None:
+    """The rows are the study's own; the differences are beyond their intervals by clip."""
+    found, rows = result("covariances"), result("ambiguous")["rows"]
+    assert len(set(found["steps"].values())) == 1
+    keys = ("min_mpjpe_mm", "energy_score_mm", "ece_median")
+    for row in found["rows"]:
+        for key in keys:
+            low, _ = row["difference"][key]["interval"]
+            assert row["difference"][key]["value"] > 0
+            assert low > 0 or (key == "ece_median" and row["seen"] == "as in the study")
+    for study in rows:
+        if study["method"] in found["steps"]:
+            own = next(row for row in found["rows"] if row["subset"] == study["subset"])
+            assert own["seen"] == "as in the study"
+            assert study["steps"] == found["steps"][study["method"]]
+            for key in keys:
+                value = own[study["method"]][key]["value"]
+                assert value == pytest.approx(study[key], rel=1e-5)
+
+
 @pytest.mark.parametrize("name", ["gaussian", "gaussian_minmpjpe", "cinn"])
 def test_kept_checkpoints_can_be_used(name: str) -> None:
     folder = RESULTS / "checkpoints" / name
