@@ -259,6 +259,18 @@ class TestFailures:
         assert (fit.residual == 1).all()
         assert (torch.linalg.eigvalsh(fit.covariance) > 0).all()
 
+    def test_are_wider_than_any_sure_joint(self) -> None:
+        """One pixel above a low ground, or far above all else, is not certainty."""
+        sure = simulate(20, seed=9, two_peaked=0.0).maps
+        low, outlier = sure - sure.amax((1, 2), keepdim=True) + 0.01, sure.clone()
+        outlier[:, 5, 7] = 1e6
+        for maps in (self.odd_maps(), low, outlier):
+            fit = fit_gaussians(maps)
+            assert not fit.converged.any()
+            assert torch.linalg.eigvalsh(fit.covariance).min() > 0.999 * (2 * 2.0) ** 2
+        wider = fit_gaussians(outlier, sigma=3.0)
+        assert torch.linalg.eigvalsh(wider.covariance).min() > 0.999 * (2 * 3.0) ** 2
+
     def test_do_not_touch_their_neighbours(self) -> None:
         maps, covariance, _ = exact(points(5, 10, 40), (64, 48))
         fit = fit_gaussians(torch.cat([self.odd_maps(), maps.float()]))

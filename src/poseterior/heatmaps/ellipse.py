@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["TARGET_SIGMA_PX", "axes", "determinant", "inverse", "without_blur"]
+__all__ = ["TARGET_SIGMA_PX", "axes", "determinant", "inverse", "no_narrower", "without_blur"]
 
 # Standard deviation of the Gaussians that a detector is trained to draw (paper 001, section 4.2).
 TARGET_SIGMA_PX = 2.0
@@ -43,6 +43,15 @@ def inverse(matrices: Tensor) -> Tensor:
     return adjugate / determinant(matrices)[..., None, None]
 
 
+def no_narrower(covariance: Tensor, least: float) -> Tensor:
+    """Covariance (..., 2, 2) with standard deviations >= `least` along both axes of its ellipse."""
+    sigma_x, sigma_y, angle = axes(covariance)
+    wide = torch.stack([sigma_x, sigma_y], -1).square().clamp_min(least**2)
+    cos, sin = angle.cos(), angle.sin()
+    turn = torch.stack([cos, -sin, sin, cos], -1).reshape(covariance.shape)
+    return turn @ torch.diag_embed(wide) @ turn.mT
+
+
 def without_blur(covariance: Tensor, blur: float = TARGET_SIGMA_PX, least: float = 0.3) -> Tensor:
     """Covariance (..., 2, 2) of the detector's error, from that of its heatmaps.
 
@@ -54,8 +63,4 @@ def without_blur(covariance: Tensor, blur: float = TARGET_SIGMA_PX, least: float
     >>> without_blur(torch.tensor([[13.0, 0.0], [0.0, 3.9]])).diagonal().sqrt()
     tensor([3.0000, 0.3000])
     """
-    sigma_x, sigma_y, angle = axes(covariance)
-    left = (torch.stack([sigma_x, sigma_y], -1).square() - blur**2).clamp_min(least**2)
-    cos, sin = angle.cos(), angle.sin()
-    turn = torch.stack([cos, -sin, sin, cos], -1).reshape(covariance.shape)
-    return turn @ torch.diag_embed(left) @ turn.mT
+    return no_narrower(covariance - blur**2 * torch.eye(2).to(covariance), least)

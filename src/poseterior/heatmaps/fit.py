@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from poseterior.errors import require
-from poseterior.heatmaps.ellipse import TARGET_SIGMA_PX
+from poseterior.heatmaps.ellipse import TARGET_SIGMA_PX, no_narrower
 from poseterior.heatmaps.gaussian_fit import GaussianFit
 from poseterior.heatmaps.maps import blocks, flat_maps
 from poseterior.heatmaps.second_mode import second_mode
@@ -22,6 +22,8 @@ __all__ = ["fit_gaussians"]
 _POOR = 0.1**0.5
 # Steps of the window's fit, if the whole map can still be fitted, and of the last fit.
 _FIRST_STEPS, _LAST_STEPS = 12, 30
+# Of a map without a fit, the least standard deviation in those of a peak that is sure.
+_UNSURE = 2.0
 # Pixels of the maps fitted together, 2048 maps of 64 x 64: what memory holds.
 _PIXELS = 2**23
 
@@ -37,8 +39,9 @@ def fit_gaussians(
     the window leaves a poor residual, the whole map is fitted.
 
     A heatmap without a fit (flat, nowhere positive, no peak clear of its noise, no minimum
-    found) has `converged` False and the spread of the whole map as covariance; nothing that
-    comes out is not finite. Several peaks are told by `second_mode`.
+    found) has `converged` False and the spread of the whole map as covariance, no less than
+    2 sigma along any axis; nothing that comes out is not finite. Several peaks are told by
+    `second_mode`.
 
     Args:
         heatmaps: (..., h, w) of any floating dtype and positive unit, on the CPU or a GPU that has
@@ -86,7 +89,9 @@ def _fit(maps: Tensor, window: int, sigma: float) -> GaussianFit:
     share, place = second_mode(maps, fit.mean, fit.covariance, fit.amplitude, sigma)
     lost = (~fit.good).nonzero()[:, 0]
     if len(lost):
-        fit.mean[lost], fit.covariance[lost] = spread(maps[lost], peak[lost])
+        fit.mean[lost], covariance = spread(maps[lost], peak[lost])
+        # However the map looks, what could not be fitted is no sure joint.
+        fit.covariance[lost] = no_narrower(covariance, _UNSURE * sigma)
     return GaussianFit(
         fit.mean, fit.covariance, fit.amplitude, fit.residual, share, place, fit.good
     )

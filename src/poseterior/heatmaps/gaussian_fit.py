@@ -33,7 +33,7 @@ class GaussianFit:
         second_mean: (..., 2) px, the middle of that box.
         converged: (...) bool. Where False there is no fit: mean is the highest pixel (the
             middle of the map if that has none), and covariance the spread of the whole map
-            about it.
+            about it, at least twice as wide as a sure joint's peak.
     """
 
     mean: Tensor
