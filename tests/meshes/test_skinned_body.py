@@ -62,6 +62,13 @@ def test_zero_pose_is_the_body_at_rest() -> None:
     torch.testing.assert_close(body.joints(at_rest), arrays.heads)
 
 
+def test_the_root_joint_is_moved_by_transl_alone() -> None:
+    body = SkinnedBody("made", random_arrays())
+    p = random_parameters(body, 2, 3)
+    root = body.root_at_rest(p.betas) + p.transl
+    torch.testing.assert_close(body.joints(p)[..., 0, :], root)
+
+
 def test_global_orient_turns_all_about_the_root_joint() -> None:
     body = SkinnedBody("made", random_arrays())
     still = random_parameters(body, 3)

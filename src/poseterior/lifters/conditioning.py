@@ -30,6 +30,8 @@ _SIGMA_FLOOR = 1e-3
 # Of one or two joints the spread is next to nothing and all else many times that; of four
 # joints or more no feature is as large.
 _LARGEST = 8.0
+# Brings the logarithm of the usual spread, an angle, near zero.
+_LOG_SPREAD_OFFSET = 2.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ class Conditions:
         size = self.features[:, None, -1:]
         own = self.features[:, :-1].unflatten(1, (self.valid.shape[1], JOINT_FEATURES - 1))
         return torch.cat([own, size.expand(-1, own.shape[1], -1)], -1)
+
+    @property
+    def spread(self) -> Tensor:
+        """(B,) root mean square distance of the points from their centre, as features have it."""
+        return (self.features[:, -1] - _LOG_SPREAD_OFFSET).exp()
 
     def to_person(self, pose: Tensor) -> Tensor:
         """Poses (..., B, J, 3) from camera axes to the virtual camera's axes."""
@@ -154,7 +161,7 @@ def _features(points: Tensor, covariance: Tensor, valid: Tensor) -> Tensor:
     covariance = covariance / size.square()[:, None, None, None]
     of_joint = [points, _spread_features(covariance), torch.ones_like(points[..., :1])]
     joint = torch.where(valid[..., None], torch.cat(of_joint, -1), 0.0)
-    features = torch.cat([joint.flatten(1), size.log()[:, None] + 2.0], -1)
+    features = torch.cat([joint.flatten(1), size.log()[:, None] + _LOG_SPREAD_OFFSET], -1)
     return features.clamp(-_LARGEST, _LARGEST)
 
 

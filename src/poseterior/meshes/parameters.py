@@ -95,20 +95,21 @@ class BodyParameters:
 
     def __getitem__(self, index: Any) -> BodyParameters:
         """Bodies by index over the first batch dimension."""
-        return self._each(lambda value: value[index])
+        return self.map(lambda value: value[index])
 
     def to(self, *args: Any, **kwargs: Any) -> BodyParameters:
         """Every tensor moved or cast as by `Tensor.to`."""
-        return self._each(lambda value: value.to(*args, **kwargs))
+        return self.map(lambda value: value.to(*args, **kwargs))
 
     def detach(self) -> BodyParameters:
         """The same numbers without gradient."""
-        return self._each(Tensor.detach)
+        return self.map(Tensor.detach)
 
     def expand(self, *batch_shape: int) -> BodyParameters:
         """The same bodies for a larger batch, as by `Tensor.expand`."""
         own = len(self.batch_shape)
-        return self._each(lambda value: value.expand(*batch_shape, *value.shape[own:]))
+        return self.map(lambda value: value.expand(*batch_shape, *value.shape[own:]))
 
-    def _each(self, function: Callable[[Tensor], Tensor]) -> BodyParameters:
+    def map(self, function: Callable[[Tensor], Tensor]) -> BodyParameters:
+        """A function of the batch dimensions applied to every tensor."""
         return BodyParameters(**{f.name: function(getattr(self, f.name)) for f in fields(self)})

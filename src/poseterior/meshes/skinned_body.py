@@ -168,6 +168,13 @@ class SkinnedBody(nn.Module):
         found = self._regress[skeleton.name](shape, self._pose(flat), linear, translation)
         return (found + flat.transl[:, None]).reshape(*batch, *found.shape[1:])
 
+    def root_at_rest(self, betas: Tensor) -> Tensor:
+        """(..., 3) metres, the root joint at rest, which `transl` moves, of betas (..., S)."""
+        shape = betas.reshape(-1, self.betas)
+        shape = shape if self.coefficients is None else self.coefficients(shape)
+        root = torch.addmm(self.heads[:3], shape, self.head_shapes[:, :3])
+        return root.reshape(*betas.shape[:-1], 3)
+
     def _of(self, parameters: BodyParameters) -> tuple[torch.Size, BodyParameters, Tensor]:
         """The batch shape, parameters of one batch dimension, and shape coefficients (B, C)."""
         joints, betas = parameters.body_pose.shape[-3] + 1, parameters.betas.shape[-1]

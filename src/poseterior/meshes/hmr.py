@@ -1,0 +1,129 @@
+"""`hmr`: one body by iterative regression (Kanazawa et al., CVPR 2018), as paper 004 begins.
+
+Its heads are what `multi_bodies` and the baselines multiply.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from poseterior.geometry.skeleton import H36M_17, Skeleton
+from poseterior.keypoints import Keypoints
+from poseterior.lifters.conditioning import Conditions, feature_count
+from poseterior.lifters.residual import ResidualNetwork
+from poseterior.meshes.mesh_lifter import MeshLifter
+from poseterior.meshes.mesh_losses import LossWeights
+from poseterior.meshes.mesh_posterior import BodySet
+from poseterior.meshes.parameters import BodyParameters
+
+__all__ = ["Hmr", "HmrConfig", "IterativeHead", "RegressorSizes"]
+
+
+@dataclass(frozen=True)
+class RegressorSizes:
+    """Sizes of a mesh regressor's network.
+
+    Attributes:
+        width, blocks, dropout: of the residual network that encodes keypoints.
+        hidden: of the two layers of the head; 1024 as published (Kanazawa et al., Section 3.3).
+        head_dropout: after each of them, as published.
+        iterations: of the head, as published.
+    """
+
+    width: int = 1024
+    blocks: int = 2
+    dropout: float = 0.0
+    hidden: int = 1024
+    head_dropout: float = 0.5
+    iterations: int = 3
+
+
+SMALL = RegressorSizes(width=512, hidden=512, head_dropout=0.1)
+
+
+@dataclass(frozen=True)
+class HmrConfig:
+    """A body, a network and the losses' weights (paper 004, Section 4.1)."""
+
+    body: str = "anny_light"
+    sizes: RegressorSizes = field(default_factory=RegressorSizes)
+    weights: LossWeights = field(default_factory=LossWeights)
+
+
+class IterativeHead(nn.Module):
+    """Features (B, D) to M vectors (M, B, P), each a sum of corrections of a mean vector.
+
+    An iteration sees the features and the mean of the M present vectors; its last layer
+    alone is M times larger than that of one vector (paper 004, Section 4).
+
+    Args:
+        features: D; with a latent beside them, both together.
+        start: (P,) the vector before the first iteration.
+        sizes: of the network.
+        heads: M.
+    """
+
+    start: Tensor
+
+    def __init__(self, features: int, start: Tensor, sizes: RegressorSizes, heads: int = 1) -> None:
+        super().__init__()
+        self.iterations, self.heads = sizes.iterations, heads
+        self.trunk = nn.Sequential(
+            nn.Linear(features + len(start), sizes.hidden), nn.ReLU(),
+            nn.Dropout(sizes.head_dropout),
+            nn.Linear(sizes.hidden, sizes.hidden), nn.ReLU(),
+            nn.Dropout(sizes.head_dropout),
+        )  # fmt: skip
+        self.last = nn.Linear(sizes.hidden, heads * len(start))
+        # Small first corrections, so that training starts from the mean body.
+        nn.init.xavier_uniform_(self.last.weight, gain=0.01)
+        nn.init.zeros_(self.last.bias)
+        self.register_buffer("start", start)
+
+    def forward(self, features: Tensor) -> Tensor:
+        vectors = self.start.expand(self.heads, len(features), -1)
+        for _ in range(self.iterations):
+            seen = torch.cat([features, vectors.mean(0)], -1)
+            change = self.last(self.trunk(seen)).unflatten(-1, (self.heads, -1))
+            vectors = vectors + change.movedim(-2, 0)
+        return vectors
+
+
+class Hmr(MeshLifter):
+    """One body: every hypothesis is the same."""
+
+    name = "hmr"
+    Config = HmrConfig
+    PRESETS: ClassVar[dict[str, HmrConfig]] = {
+        "small": HmrConfig(sizes=SMALL),
+        "paper": HmrConfig(),
+    }
+
+    def __init__(self, config: HmrConfig | None = None, skeleton: Skeleton = H36M_17) -> None:
+        super().__init__(config or HmrConfig(), skeleton)
+        sizes = self.config.sizes
+        features = feature_count(len(skeleton))
+        self.encoder = ResidualNetwork(features, sizes.width, sizes.blocks, sizes.dropout)
+        self.head = IterativeHead(sizes.width, self.vector.start(), sizes)
+
+    def forward(self, keypoints: Keypoints) -> BodySet:
+        conditions = self.conditions(keypoints)
+        bodies = self.vector.to_camera(self._bodies(conditions), conditions)
+        return BodySet(bodies, self.body, self.skeleton)
+
+    def _bodies(self, conditions: Conditions) -> BodyParameters:
+        """(1, B) in the person's axes."""
+        return self.vector.decode(self.head(self.encoder(conditions.features)), conditions)
+
+    def losses(
+        self, keypoints: Keypoints, bodies: BodyParameters, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Paper 004, Eq. 8 of one hypothesis; metres, and keypoints in units of their spread."""
+        conditions = self.conditions(keypoints)
+        target = self.vector.to_person(bodies, conditions)
+        terms = self.total_loss(self._bodies(conditions), target, conditions, self.config.weights)
+        return terms

@@ -1,0 +1,106 @@
+"""What the mesh regressors share: an observation in, features and the person's frame out."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from poseterior.geometry.skeleton import Skeleton
+from poseterior.keypoints import Keypoints
+from poseterior.lifters.conditioning import Conditions, condition
+from poseterior.meshes.bodies import open_body
+from poseterior.meshes.body_vector import BodyVector
+from poseterior.meshes.mesh_losses import (
+    LossWeights,
+    distance,
+    gather_bodies,
+    image_points,
+    parameter_losses,
+    reprojection,
+)
+from poseterior.meshes.mesh_posterior import MeshPosterior
+from poseterior.meshes.parameters import BodyParameters
+from poseterior.posterior import Lifter
+
+__all__ = ["MeshConfig", "MeshLifter"]
+
+
+class MeshConfig(Protocol):
+    """What every mesh regressor's config has."""
+
+    @property
+    def body(self) -> str:
+        """A body by name or file, as of `open_body`."""
+        ...
+
+
+class MeshLifter(Lifter):
+    """A lifter whose posterior is over bodies: `MeshPosterior`.
+
+    It is trained on `BodyParameters` in the place of poses: `losses(keypoints, bodies,
+    generator)`, bodies (B,) in camera axes. Networks work in the person's axes.
+    """
+
+    def __init__(self, config: MeshConfig, skeleton: Skeleton) -> None:
+        super().__init__()
+        self.config: Any = config
+        self.skeleton = skeleton
+        self.body = open_body(config.body)
+        self.vector = BodyVector(self.body)
+
+    def forward(self, keypoints: Keypoints) -> MeshPosterior:
+        """The posterior over bodies given keypoints with batch shape (B,)."""
+        raise NotImplementedError
+
+    def conditions(self, keypoints: Keypoints) -> Conditions:
+        """The observation in the person's frame."""
+        return condition(keypoints, self.skeleton)
+
+    def relative(self, landmarks: Tensor) -> Tensor:
+        """Landmarks (..., J, 3) relative to the root joint."""
+        root = self.skeleton.root
+        return landmarks - landmarks[..., root : root + 1, :]
+
+    def total_loss(
+        self,
+        bodies: BodyParameters,
+        target: BodyParameters,
+        conditions: Conditions,
+        weights: LossWeights,
+    ) -> dict[str, Tensor]:
+        """Paper 004, Eq. 8, of M hypotheses (M, B) and targets (B,), all in the person's axes.
+
+        The best of each observation is that whose joints are nearest (Eq. 1); only it is made
+        a mesh.
+        """
+        w, valid = weights, conditions.valid
+        landmarks = self.body.landmarks_of(bodies, self.skeleton)
+        with torch.no_grad():
+            truth = self.body.landmarks_of(target, self.skeleton)
+        best, index = distance(self.relative(landmarks), self.relative(truth)).min(0)
+        chosen = gather_bodies(bodies, index)
+        theta, beta = parameter_losses(chosen, target)
+        points = image_points(landmarks)
+        seen = reprojection(points, conditions.points, valid, conditions)
+        chosen_points = points[index, torch.arange(len(index), device=index.device)]
+        all_valid = torch.ones_like(valid)
+        terms = {
+            "best": w.best * best,
+            "theta": w.theta * theta,
+            "beta": w.beta * beta,
+            "vertices": w.vertices * self.surface_distance(chosen, target),
+            "reprojection": w.reprojection * seen.sum(0),
+            "best_reprojection": w.best_reprojection
+            * reprojection(chosen_points, image_points(truth), all_valid, conditions),
+        }
+        return {name: term.mean() for name, term in terms.items()}
+
+    def surface_distance(self, prediction: BodyParameters, target: BodyParameters) -> Tensor:
+        """(...): mean distance of the meshes' vertices, metres, their root joints put together."""
+        return distance(self._mesh(prediction), self._mesh(target))
+
+    def _mesh(self, bodies: BodyParameters) -> Tensor:
+        root = self.body.root_at_rest(bodies.betas) + bodies.transl
+        return self.body.vertices(bodies) - root[..., None, :]
