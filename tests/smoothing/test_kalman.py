@@ -170,6 +170,17 @@ def test_a_right_posterior_stays_right(share):
     assert np.linalg.norm(truth - mean, axis=-1).mean() < 0.95 * before
 
 
+@pytest.mark.parametrize("share", [0.0, 0.7])
+def test_a_right_posterior_is_right_in_every_frame_of_a_gap_and_after_it(share):
+    """400 people tell the surprise of a frame to 0.04: at no time does it drift."""
+    truth, data, model, times = simulated(share)
+    data.seen[12:24] = False
+    mean, covariance = smoothed(StateSpace(model, share), times, data, lag=1.0, block=7)
+    by_frame = [surprise(*(part[t] for part in (truth, mean, covariance))) for t in range(40)]
+    np.testing.assert_allclose(by_frame, 1, atol=0.2)
+    assert np.mean(by_frame[12:24]) == pytest.approx(1, abs=0.1)
+
+
 def test_a_naive_smoother_is_overconfident_where_errors_last():
     truth, data, model, times = simulated(0.7)
     assert surprise(truth, *smoothed(StateSpace(model, 0.0), times, data)) > 2.5
