@@ -197,6 +197,14 @@ class TestSymmetry:
         same(fit_gaussians(backwards), fit_gaussians(maps), 1e-5)
         assert fit_gaussians(maps[0]).mean.shape == (2,)
 
+    def test_a_fit_can_be_learned_from(self) -> None:
+        """Its tensors are ordinary ones: a loss may keep them for its gradient."""
+        fit = fit_gaussians(self.maps().requires_grad_())
+        scale = torch.ones((), dtype=torch.float64, requires_grad=True)
+        (scale * fit.mean + scale * fit.covering.sum()).sum().backward()
+        assert scale.grad is not None
+        assert not fit.mean.requires_grad
+
     def test_the_maps_are_left_as_they_were(self) -> None:
         maps = self.maps()
         before = maps.clone()

@@ -77,6 +77,7 @@ def fit_gaussians(
     return GaussianFit(*(joined(field.name) for field in fields(GaussianFit)))
 
 
+@torch.inference_mode()  # many small steps, each cheaper so; `fit_gaussians` copies what comes out
 def _fit(maps: Tensor, window: int, sigma: float) -> GaussianFit:
     """Fits of maps (N, h, w), float64."""
     peak, height = highest(maps)
