@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from poseterior.geometry.skeleton import Skeleton, get_skeleton
 from poseterior.meshes.parameters import BodyParameters
 from poseterior.meshes.skinning import bone_transforms, skin
 
-__all__ = ["BodyArrays", "SkinnedBody"]
+__all__ = ["BodyArrays", "LandmarkParts", "SkinnedBody"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +89,39 @@ class _Landmarks(nn.Module):
     def forward(
         self, coefficients: Tensor, pose: Tensor | None, linear: Tensor, translation: Tensor
     ) -> Tensor:
+        points = self._points(coefficients, pose)
+        turned = torch.einsum("bkxy,bjky->bjx", linear, points)
+        return turned + self.mass @ translation
+
+    def parts(
+        self, coefficients: Tensor, pose: Tensor | None, linear: Tensor, translation: Tensor
+    ) -> Tensor:
+        """(B, J, K, 3): the summands of `forward`."""
+        points = self._points(coefficients, pose)
+        turned = torch.einsum("bkxy,bjky->bjkx", linear, points)
+        return turned + self.mass[..., None] * translation[:, None]
+
+    def _points(self, coefficients: Tensor, pose: Tensor | None) -> Tensor:
         points = torch.addmm(self.base, coefficients, self.shapes)
         if pose is not None and self.corrections is not None:
             points = torch.addmm(points, pose, self.corrections)
-        points = points.unflatten(1, (*self.mass.shape, 3))  # (B, J, K, 3)
-        turned = torch.einsum("bkxy,bjky->bjx", linear, points)
-        return turned + self.mass @ translation
+        return points.unflatten(1, (*self.mass.shape, 3))  # (B, J, K, 3)
+
+
+class LandmarkParts(NamedTuple):
+    """Landmarks of bodies (B,) by the joints that carry them, for derivatives in closed form.
+
+    Attributes:
+        parts: (B, J, K, 3) metres; `landmarks_of` is their sum over K, plus `transl`.
+        mass: (J, K) the share of each joint in each landmark, rows sum to 1.
+        joints: (B, K, 3) metres, without `transl`.
+        orientations: (B, K, 3, 3) of the joints in the axes of the landmarks.
+    """
+
+    parts: Tensor
+    mass: Tensor
+    joints: Tensor
+    orientations: Tensor
 
 
 class SkinnedBody(nn.Module):
@@ -158,15 +186,34 @@ class SkinnedBody(nn.Module):
 
     def landmarks_of(self, parameters: BodyParameters, skeleton: Skeleton) -> Tensor:
         """(..., J, 3) metres."""
+        regress = self._regressor(skeleton)
+        batch, flat, shape = self._of(parameters)
+        _, linear, translation = self._bones(flat, shape)
+        found = regress(shape, self._pose(flat), linear, translation)
+        return (found + flat.transl[:, None]).reshape(*batch, *found.shape[1:])
+
+    def landmark_parts(self, parameters: BodyParameters, skeleton: Skeleton) -> LandmarkParts:
+        """Of parameters with batch shape (B,): what `landmarks_of` is the sum of."""
+        regress = self._regressor(skeleton)
+        _, flat, shape = self._of(parameters)
+        joints, linear, translation = self._bones(flat, shape)
+        parts = regress.parts(shape, self._pose(flat), linear, translation)
+        return LandmarkParts(parts, regress.mass, joints, linear)
+
+    def _regressor(self, skeleton: Skeleton) -> _Landmarks:
         known = ", ".join(self.landmarks)
         require(
             skeleton.name in self.landmarks,
             self.name, "skeleton", expected=f"one of {known}", found=skeleton.name,
         )  # fmt: skip
-        batch, flat, shape = self._of(parameters)
-        _, linear, translation = self._bones(flat, shape)
-        found = self._regress[skeleton.name](shape, self._pose(flat), linear, translation)
-        return (found + flat.transl[:, None]).reshape(*batch, *found.shape[1:])
+        regress = self._regress[skeleton.name]
+        assert isinstance(regress, _Landmarks)  # what __init__ puts there
+        return regress
+
+    @property
+    def vertex_count(self) -> int:
+        """V, vertices of the mesh."""
+        return self.weights.shape[1]
 
     def root_at_rest(self, betas: Tensor) -> Tensor:
         """(..., 3) metres, the root joint at rest, which `transl` moves, of betas (..., S)."""
