@@ -37,8 +37,8 @@ def detectors(monkeypatch):
 
 @pytest.fixture
 def lift(run, tiny_lifter, tmp_path, detectors):
-    def command(source, *options, out="out.npz"):
-        return run("lift", source, "--out", tmp_path / out, "--hypotheses", H, "--lifter",
+    def command(source, *options, out="out.npz", hypotheses=H):
+        return run("lift", source, "--out", tmp_path / out, "--hypotheses", hypotheses, "--lifter",
                    tiny_lifter, "--detector", "vitpose", *options)  # fmt: skip
 
     return command
@@ -131,10 +131,26 @@ def test_a_folder_of_images_is_a_clip(lift, tmp_path):
     assert arrays["person"].tolist() == [0, 0, 0]
 
 
+def test_several_people_of_a_clip_are_listed_and_one_can_be_asked_for_later(lift, tmp_path):
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    for number in range(3):
+        photo(folder / f"{number}.png", [A, B] if number else [A])
+    (folder / "3.png").write_bytes(b"broken")
+    ended = lift(folder, "--person", 4)
+    assert_refused(ended, "person", "0 to 1", "what was detected is kept in")
+    ended = lift(folder, "--person", 1)
+    assert ended.code == 0, ended.err
+    assert "2 people in 4 frames (number 0 in 3, 1 in 2); 4 poses" in ended.out
+    assert "warning: 1 of 4 frames cannot be read: 3.png\n" in ended.err
+    assert arrays_of(tmp_path / "out.npz")["valid"].tolist() == [False, True, True, False]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["clip", "out.npz"]
+
+
 def test_nobody_ends_well_with_an_empty_result(lift, run, tmp_path):
     path = photo(tmp_path / "photo.png", [])
     page = tmp_path / "page.html"
-    ended = lift(path, "--report", page)
+    ended = lift(path, "--report", page, hypotheses=20)
     assert ended.code == 0
     assert "nobody was found" in ended.err
     assert "no single place" not in ended.out
@@ -142,6 +158,18 @@ def test_nobody_ends_well_with_an_empty_result(lift, run, tmp_path):
     assert arrays["valid"].tolist() == [False]
     assert not arrays["hypotheses"].any()
     assert "Nobody was found in photo.png" in page.read_text()
+    assert "nobody in 1 frame; 1 pose, 20 hypotheses each; 1 could not be lifted" in ended.out
+    target = np.random.default_rng(0).normal(0, 0.2, (1, 17, 3))
+    target -= target[:, :1]
+    truth = save(tmp_path / "truth.npz", {"target": target, "skeleton": "h36m_17"})
+    for name, *options in (
+        ("score", "--target", truth),
+        ("diagnose", "--target", truth),
+        ("smooth", "--out", tmp_path / "s.npz"),
+        ("recalibrate", "--target", truth, "--method", "spread", "--out", tmp_path / "r.json"),
+    ):
+        refused = run(name, tmp_path / "out.npz", *options)
+        assert_refused(refused, "out.npz", "found 0" if name == "recalibrate" else "valid row")
 
 
 def test_a_box_needs_no_finder(lift, tmp_path, detectors):
@@ -165,7 +193,7 @@ def test_what_cannot_be(lift, run, tmp_path):
     (tmp_path / "bad.png").write_bytes(path.read_bytes()[:200])
     assert_refused(lift(tmp_path / "bad.png"), "bad.png")
     (tmp_path / "empty.jpg").touch()
-    assert_refused(lift(tmp_path / "empty.jpg"), "empty.jpg")
+    assert_refused(lift(tmp_path / "empty.jpg"), "empty.jpg", "an empty file")
     plain = ("lift", path, "--out", tmp_path / "x.npz")
     assert_refused(run(*plain), "--detector", "vitpose", "an image")
     own = save(tmp_path / "own.npz", observations())

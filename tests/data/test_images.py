@@ -110,13 +110,22 @@ def text(path):
     path.write_text("no image")
 
 
+def without_pixels(path):
+    """A header of 0 x 16 px."""
+    header(path, 0, 16)
+
+
 def bomb(path):
     """A header of 60,000 x 60,000 px."""
+    header(path, 60_000, 60_000)
+
+
+def header(path, width, height):
     import struct
     import zlib
 
     data = bytearray(path.read_bytes())
-    data[16:24] = struct.pack(">2I", 60_000, 60_000)
+    data[16:24] = struct.pack(">2I", width, height)
     data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
     path.write_bytes(data)
 
@@ -129,7 +138,9 @@ def removed(path):
     path.unlink()
 
 
-@pytest.mark.parametrize("spoil", [truncated, damaged, empty, text, bomb, deep, removed])
+@pytest.mark.parametrize(
+    "spoil", [truncated, damaged, empty, text, bomb, deep, removed, without_pixels]
+)
 def test_a_bad_file_is_one_error_that_names_it(tmp_path, spoil):
     path = tmp_path / "photo.png"
     Image.fromarray(numbered(3)).save(path)
@@ -138,11 +149,22 @@ def test_a_bad_file_is_one_error_that_names_it(tmp_path, spoil):
         read_image(path)
 
 
+def test_what_is_wrong_is_said_in_words_that_help(tmp_path):
+    path = tmp_path / "photo.jpg"
+    empty(path)
+    with pytest.raises(InputError, match="found an empty file"):
+        read_image(path)
+    path.write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    with pytest.raises(InputError, match="found HEIC, which Pillow does not read: convert it"):
+        read_image(path)
+
+
 def test_a_folder_is_a_clip_in_natural_order_and_keeps_what_is_broken(tmp_path):
     for number in (10, 9, 2, 1):
         Image.fromarray(numbered(number)).save(tmp_path / f"frame_{number}.png")
     truncated(tmp_path / "frame_9.png")
     (tmp_path / "notes.txt").write_text("not an image")
+    (tmp_path / "._frame_1.png").write_bytes(b"as macOS leaves on other systems' disks")
     images = open_images(tmp_path)
     assert isinstance(images, FrameSource)
     frames = list(images.read())
@@ -152,6 +174,7 @@ def test_a_folder_is_a_clip_in_natural_order_and_keeps_what_is_broken(tmp_path):
     assert frames[2].image is None
     assert [shown_number(f.image) for f in frames if f.image is not None] == [1, 2, 10]
     assert [f.number for f in images.read(3)] == [10]
+    assert images.title(9) == "frame_9.png"
     before = images.fingerprint()
     Image.fromarray(numbered(4)).save(tmp_path / "frame_2.png")
     assert open_images(tmp_path).fingerprint() != before

@@ -74,6 +74,13 @@ def test_pixel_i_has_its_centre_at_i_and_joints_not_seen_are_not_drawn(examples)
     assert "person 1" in svg
 
 
+def test_people_are_named_where_the_page_has_several(examples):
+    second = Picture("data:image/jpeg;base64,AAAA", W, HEIGHT, "frame 1")
+    report = LiftReport("a", "b", examples=examples, pictures=[PICTURE, second], shown_in=[0, 1])
+    assert [lift_html(report).count(f">person {n}<") for n in (0, 1)] == [1, 1]
+    assert "person" not in overlay(PICTURE, 0, examples, [0])
+
+
 def test_pictures_are_small_jpegs_that_keep_their_size_in_px():
     image_module = pytest.importorskip("PIL.Image", reason="pictures need Pillow")
     image = np.zeros((900, 3000, 3), np.uint8)

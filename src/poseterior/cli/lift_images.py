@@ -63,7 +63,7 @@ def lift_images(command: _Lift) -> None:
         print(f"warning: {text}", file=sys.stderr)
     print(
         f"{done.lifted.path}: {_found(done.survey, frames)}; "
-        f"{done.lifted.poses} poses, {command.hypotheses} hypotheses each; "
+        f"{done.lifted.poses} pose{_s(done.lifted.poses)}, {command.hypotheses} hypotheses each; "
         f"{done.lifted.invalid} could not be lifted (valid = False)"
     )
     doubtful = list(_doubtful(done.survey))
@@ -89,7 +89,8 @@ def write_page(
     from poseterior.report.lift_page import write_lift_report
     from poseterior.report.lift_read import read_lift
 
-    told = [*warnings, *(f"Assumed {subject}: {text}" for subject, text in notes.items())]
+    told = [*warnings, *(f"assumed {subject}: {text}" for subject, text in notes.items())]
+    told = [text[:1].upper() + text[1:] for text in told]
     with naming(page):
         write_lift_report(page, read_lift(out, name, frames, people, told))
 
@@ -110,11 +111,18 @@ def _opened(command: _Lift) -> tuple[PersonFinder, Detector, dict[str, Any]]:
 @contextmanager
 def _saying_how_to_go_on(out: Path) -> Iterator[None]:
     from poseterior.batch.lift_frames import parts_folder
+    from poseterior.data.detection_log import DetectionLog
 
+    parts = parts_folder(out)
     try:
         yield
+    except InputError as error:
+        if not DetectionLog.begun(parts) or Path(error.source).is_relative_to(parts):
+            raise
+        found = f"{error.found} (what was detected is kept in {parts}, to go on with)"
+        raise InputError(error.source, error.field, expected=error.expected, found=found) from error
     except KeyboardInterrupt as stopped:
-        if not parts_folder(out).exists():
+        if not parts.exists():
             raise
         text = "stopped: the same command goes on where it was"
         raise KeyboardInterrupt(text) from stopped
@@ -127,7 +135,7 @@ def _s(count: int) -> str:
 def _found(survey: Survey, frames: FrameSource) -> str:
     """How many people in how many frames, and in how many each: the numbers to ask for."""
     rate = frames.facts.get("frames_per_second")
-    found = "1 person" if survey.people == 1 else f"{survey.people} people"
+    found = {0: "nobody", 1: "1 person"}.get(survey.people, f"{survey.people} people")
     found += f" in {survey.frames} frame{_s(survey.frames)}"
     found += f", {rate:g} a second" if rate and survey.frames > 1 else ""
     if survey.people < 2 or survey.frames == 1:

@@ -52,6 +52,8 @@ def read_image(path: str | os.PathLike[str]) -> Photo:
     """
     image_module, upright = _pillow()
     require(Path(path).is_file(), path, "", expected="an image file", found="no such file")
+    some = Path(path).stat().st_size > 0
+    require(some, path, "", expected="a readable image", found="an empty file")
     with _decoding(path, image_module), image_module.open(path) as image:
         found = f"{image.mode}, more than 8"
         require(

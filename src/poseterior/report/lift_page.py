@@ -110,7 +110,15 @@ def _figure(report: LiftReport, n: int) -> str:
     rows = [row for row, shown in enumerate(report.shown_in) if shown == n]
     drawn, label = report.pictures[n], report.pictures[n].label
     caption = f"<figcaption>{escape(label)}</figcaption>" if len(report.pictures) > 1 else ""
-    return f'<figure class="photo">{overlay(drawn, n, report.examples, rows)}{caption}</figure>'
+    image = overlay(drawn, n, report.examples, rows, named=len(_people(report)) > 1)
+    return f'<figure class="photo">{image}{caption}</figure>'
+
+
+def _people(report: LiftReport) -> set[str]:
+    """The people of all examples, as their labels name them."""
+    assert report.examples is not None
+    labels = map(report.examples.label, range(len(report.examples)))
+    return {label.rpartition("person ")[2] for label in labels}
 
 
 _LEGEND = (

@@ -48,7 +48,7 @@ def read_lift(
     facts = [f"{shown.valid} of {rows} rows lifted", f"{hypotheses} hypotheses each"]
     facts += [str(made[key]) for key in ("lifter", "source") if made.get(key)]
     if frames is not None:
-        facts.append(f"detector {made.get('frames', {}).get('detector', 'unknown')}")
+        facts += _seen_by(made.get("frames", {}))
     title = _title(shown, name, people)
     return LiftReport(name, title, facts, notes, made, examples, pictures, shown_in)
 
@@ -57,6 +57,14 @@ def _picture(frames: FrameSource, number: int) -> Picture:
     frame = next(iter(frames.read(frames.place_of(number))))
     assert frame.image is not None  # its row is valid
     return picture(frame.image, frames.title(number))
+
+
+def _seen_by(made: dict[str, Any]) -> list[str]:
+    """What tells of the detector and the lens."""
+    low, high = (f"{focal:.0f}" for focal in made.get("focal_by_exif_px", (0, 0)))
+    told = f"focal length {low if low == high else f'{low} to {high}'} px by EXIF"
+    known = [told] if "focal_by_exif_px" in made else []
+    return [f"detector {made.get('detector', 'unknown')}", *known]
 
 
 def _title(shown: ShownFrames, name: str, people: int | None) -> str:

@@ -23,18 +23,21 @@ def picture_id(n: int) -> str:
     return f"picture-{n}"
 
 
-def overlay(picture: Picture, n: int, examples: Examples, rows: Sequence[int]) -> str:
+def overlay(
+    picture: Picture, n: int, examples: Examples, rows: Sequence[int], named: bool = False
+) -> str:
     """Picture n with the poses `rows` of the examples that are in it, as an `<svg>`.
 
     For each: the bones of 30 hypotheses and of the mean as the camera would see them, the
-    keypoints, and the 2 sigma ellipses of their covariances. Pixel i has its centre at i.
+    keypoints, and the 2 sigma ellipses of their covariances. Pixel i has its centre at i. People
+    are named where there are several, and where `named` is set.
     """
     box = f"-0.5 -0.5 {picture.width} {picture.height}"
     image = (
         f'<image id="{picture_id(n)}" x="-0.5" y="-0.5" width="{picture.width}" '
         f'height="{picture.height}" preserveAspectRatio="none" href="{picture.uri}"/>'
     )
-    type_px = _TYPE * picture.width if len(rows) > 1 else None
+    type_px = _TYPE * picture.width if named or len(rows) > 1 else None
     drawn = "".join(_person(examples, row, type_px) for row in rows)
     name = escape(picture.label or "the image")
     return f'<svg viewBox="{box}" role="img" aria-label="{name}">{image}{drawn}</svg>'
