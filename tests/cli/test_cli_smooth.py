@@ -6,7 +6,14 @@ import json
 
 import numpy as np
 import pytest
-from cli_files import assert_refused, predictions, save
+from cli_files import (
+    assert_refused,
+    openpose_folder,
+    predictions,
+    save,
+    save_tiny_lifter,
+    scored_points,
+)
 
 
 def video(rows=80, **changes):
@@ -72,6 +79,21 @@ def test_rows_that_are_added_are_told_of(run, tmp_path):
     ended = run("smooth", path, "--out", tmp_path / "s.npz")
     assert ended.code == 0
     assert "2 of them were missing and are filled, 2 of these in rows that are new" in ended.out
+
+
+def test_people_who_are_not_tracked_are_not_smoothed_into_each_other(run, tmp_path):
+    """OpenPose numbers people by place; one alone is the same in every frame."""
+    walk = scored_points("openpose_25")
+    folders = [[[w] for w in walk], [[w, 0.5 * w] for w in walk]]
+    lifter = save_tiny_lifter(tmp_path / "lifter")
+    for count, frames in enumerate(folders, 1):
+        folder, lifted = openpose_folder(tmp_path / str(count), frames), tmp_path / "p.npz"
+        lift = ("lift", folder, "--out", lifted, "--lifter", lifter, "--hypotheses", 20)
+        assert run(*lift, "--person", "all").code == 0
+        ended = run("smooth", lifted, "--out", tmp_path / f"s{count}.npz")
+        if count == 1:
+            assert ended.code == 0, ended.err
+    assert_refused(ended, str(lifted), "person", "tracked from frame to frame", "tracks nobody")
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from poseterior.batch.joint_scratch import JointScratch, measure, scratch_folder
 from poseterior.batch.lift import prediction_arrays
 from poseterior.batch.missing_frames import with_missing_frames
 from poseterior.batch.provenance import made_by, versions
-from poseterior.batch.tracks import Track, find_tracks
+from poseterior.batch.tracks import Track, check_tracked, find_tracks
 from poseterior.data.npz_writer import check_writable
 from poseterior.data.prediction_fields import PredictionRows
 from poseterior.data.predictions import Predictions, PredictionsWriter, write_predictions
@@ -102,6 +102,7 @@ def smooth_file(
     require(fits, "smoothing", "noise", expected=joints, found=len(model.motion.noise))
     with scratch_folder(path) as folder:
         scratch = measure(predictions, folder)
+        check_tracked(predictions, scratch.labels)
         tracks = find_tracks(scratch.labels, scratch.valid, fps, lag, predictions.path)
         require(
             bool(tracks), predictions.path, "valid",

@@ -10,7 +10,7 @@ import torch
 
 from poseterior.batch.joint_scratch import measure
 from poseterior.batch.smooth import check_rate
-from poseterior.batch.tracks import Track, find_tracks
+from poseterior.batch.tracks import Track, check_tracked, find_tracks
 from poseterior.data.predictions import Predictions
 from poseterior.errors import known, require
 from poseterior.smoothing.fit import fit_model
@@ -43,6 +43,7 @@ def fit_tracks(predictions: Predictions, model: str = "velocity", fps: float = 3
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         scratch = measure(predictions, Path(folder), target=True)
+        check_tracked(predictions, scratch.labels)
         tracks = find_tracks(scratch.labels, scratch.valid, fps, 2.0, predictions.path)
         whole = np.all(scratch.get("seen", np.arange(predictions.poses)), axis=1)
         found = [_windows(track, whole, fps) for track in tracks]

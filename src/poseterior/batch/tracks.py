@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from poseterior.batch.provenance import lifted_by
+from poseterior.data.keypoint_files.detections import UNTRACKED
+from poseterior.data.predictions import Predictions
 from poseterior.errors import require
 
-__all__ = ["Track", "find_tracks", "numbered"]
+__all__ = ["Track", "check_tracked", "find_tracks", "numbered"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +53,20 @@ class Track:
         frames = self.frames
         nearer = frames[gaps] - frames[left] <= frames[right] - frames[gaps]
         return self.rows[np.where(nearer, left, right)]
+
+
+def check_tracked(predictions: Predictions, labels: Mapping[str, np.ndarray]) -> None:
+    """`InputError` where the file says that `person` is a place in a frame's list, not a person.
+
+    Several people would be smoothed into each other.
+    """
+    notes = lifted_by(predictions.provenance).get("assumptions")
+    untracked = isinstance(notes, dict) and notes.get("person") == UNTRACKED
+    several = untracked and "person" in labels and bool((labels["person"] > 0).any())
+    require(
+        not several, predictions.path, "person",
+        expected="people that are tracked from frame to frame", found=UNTRACKED,
+    )  # fmt: skip
 
 
 def find_tracks(

@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 
 from poseterior.errors import InputError, require
 
-__all__ = ["Detections", "Frame", "Person", "gather", "load_json", "numbers", "triplets"]
+__all__ = [
+    "UNTRACKED", "Detections", "Frame", "Person", "gather", "load_json", "numbers", "triplets",
+]  # fmt: skip
+
+# The note on `person` of a file whose numbers say nothing of who is who in the next frame.
+UNTRACKED = "the file tracks nobody: numbers are places in each frame's list"
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,5 +153,4 @@ def _person_numbers(
         last = frame
         given = -1 if person is None else person.number
         result.append(highest + 1 + place if person is not None and given < 0 else given)
-    untracked = "the file tracks nobody: numbers are places in each frame's list"
-    return np.array(result, dtype=np.int64), {"person": untracked} if highest < 0 else {}
+    return np.array(result, dtype=np.int64), {"person": UNTRACKED} if highest < 0 else {}
