@@ -4,15 +4,18 @@ A pickle is a small program. This is an interpreter of the part that describes d
 arrays and scalars, dicts, lists, tuples, text, bytes, numbers, booleans and None. Nothing is
 imported and no class or function is ever looked up: the few names that NumPy's own pickles
 contain stand for constructors of `restricted_arrays.py`, and any other name, call or state is
-refused. Pickle protocols 0 to 5, of Python 2 too.
+refused. Pickle protocols 0 to 5, of Python 2 too. `restricted_chumpy.py` adds the names of
+another kind of file.
 """
 
 from __future__ import annotations
 
+import codecs
+import io
 import pickletools
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from os import PathLike
 from typing import Any
 
@@ -46,22 +49,28 @@ _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _IGNORED = {"PROTO", "FRAME", "STOP"}
 
 
-def read_pickle_bytes(data: bytes, source: object, field: str = "") -> Any:
+def read_pickle_bytes(
+    data: bytes,
+    source: object,
+    field: str = "",
+    known: Callable[[str], Global | None] = GLOBALS.get,
+) -> Any:
     """The value that a pickle describes.
 
     Args:
         data: the whole pickle.
         source: the file, for errors.
         field: the array or key in it, for errors.
+        known: what a global stands for, by its full name, or None to refuse it.
 
     Raises:
         InputError: for anything but plain data, naming the global or the opcode that was
             refused, and for truncated or damaged bytes.
     """
-    machine = _Machine(source, field)
+    machine = _Machine(source, field, known)
     try:
-        for opcode, argument, _ in pickletools.genops(data):
-            machine.step(opcode.name, argument)
+        for name, argument in _operations(data):
+            machine.step(name, argument)
         return machine.result()
     except InputError:
         raise
@@ -70,11 +79,26 @@ def read_pickle_bytes(data: bytes, source: object, field: str = "") -> Any:
         raise InputError(source, field, expected="a pickle of plain data", found=found) from None
 
 
+def _operations(data: bytes) -> Iterator[tuple[str, Any]]:
+    """Names and arguments of the opcodes; `ValueError` if the pickle does not end."""
+    stream = io.BytesIO(data)
+    while code := stream.read(1):
+        opcode = pickletools.code2op[code.decode("latin-1")]
+        if opcode.name == "STRING":  # of Python 2, so bytes of any kind: pickletools has ASCII
+            line = pickletools.read_stringnl(stream, decode=False)
+            yield opcode.name, codecs.escape_decode(line)[0].decode("latin-1")
+        else:
+            yield opcode.name, opcode.arg.reader(stream) if opcode.arg else None
+        if opcode.name == "STOP":
+            return
+    raise ValueError("it does not end")
+
+
 class _Machine:
     """The stack and the memo of an interpreter that can only build data."""
 
-    def __init__(self, source: object, field: str) -> None:
-        self._source, self._field = source, field
+    def __init__(self, source: object, field: str, known: Callable[[str], Global | None]) -> None:
+        self._source, self._field, self._known = source, field, known
         self._stack: list[Any] = []
         self._marked: list[list[Any]] = []  # the stacks below each mark
         self._memo: dict[int, Any] = {}
@@ -171,7 +195,7 @@ class _Machine:
         return dict(zip(keys, items[1::2], strict=True))
 
     def _global(self, name: str) -> None:
-        known = GLOBALS.get(name)
+        known = self._known(name)
         if known is None:
             raise self.refuse(f"the global {name}")
         self._stack.append(known)
@@ -225,6 +249,9 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "GLOBAL": lambda m, name: m._global(".".join(name.split(" ", 1))),
     "STACK_GLOBAL": _Machine._stack_global,
     "REDUCE": _Machine._call,
+    "NEWOBJ": _Machine._call,
+    "EMPTY_SET": lambda m, _: (m._global("builtins.set"), m._push(()), m._call(None)),
+    "ADDITEMS": lambda m, _: m._append(m._to_mark()),
     "BUILD": _Machine._build,
 }
 
