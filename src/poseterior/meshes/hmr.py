@@ -125,5 +125,4 @@ class Hmr(MeshLifter):
         """Paper 004, Eq. 8 of one hypothesis; metres, and keypoints in units of their spread."""
         conditions = self.conditions(keypoints)
         target = self.vector.to_person(bodies, conditions)
-        terms = self.total_loss(self._bodies(conditions), target, conditions, self.config.weights)
-        return terms
+        return self.total_loss(self._bodies(conditions), target, conditions, self.config.weights)

@@ -99,8 +99,9 @@ class MeshLifter(Lifter):
 
     def surface_distance(self, prediction: BodyParameters, target: BodyParameters) -> Tensor:
         """(...): mean distance of the meshes' vertices, metres, their root joints put together."""
-        return distance(self._mesh(prediction), self._mesh(target))
+        return distance(self.mesh_about_root(prediction), self.mesh_about_root(target))
 
-    def _mesh(self, bodies: BodyParameters) -> Tensor:
+    def mesh_about_root(self, bodies: BodyParameters) -> Tensor:
+        """(..., V, 3) metres, vertices relative to the root joint."""
         root = self.body.root_at_rest(bodies.betas) + bodies.transl
         return self.body.vertices(bodies) - root[..., None, :]

@@ -93,6 +93,9 @@ class BodyParameters:
             "transl": self.transl,
         }
 
+    def __len__(self) -> int:
+        return len(self.betas)
+
     def __getitem__(self, index: Any) -> BodyParameters:
         """Bodies by index over the first batch dimension."""
         return self.map(lambda value: value[index])

@@ -1,0 +1,102 @@
+"""`multi_bodies`: a set of plausible bodies, trained by the best of them (paper 004).
+
+A trained `hmr` is given M heads in the place of one and trained on: the best hypothesis bears
+the losses of the truth, all have to agree with the keypoints seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from poseterior.geometry.skeleton import H36M_17, Skeleton
+from poseterior.keypoints import Keypoints
+from poseterior.lifters.conditioning import Conditions, feature_count
+from poseterior.lifters.residual import ResidualNetwork
+from poseterior.meshes.hmr import SMALL, Hmr, HmrConfig, IterativeHead, RegressorSizes
+from poseterior.meshes.mesh_lifter import MeshLifter
+from poseterior.meshes.mesh_losses import LossWeights
+from poseterior.meshes.mesh_posterior import BodySet
+from poseterior.meshes.parameters import BodyParameters
+from poseterior.posterior import Lifter
+
+__all__ = ["MultiBodies", "MultiBodiesConfig"]
+
+# What tells the heads apart at first, in numbers of a body's vector (a turn by about 6 degrees).
+_JITTER = 0.1
+
+
+@dataclass(frozen=True)
+class MultiBodiesConfig:
+    """A body, a network, the number of heads and the losses' weights (paper 004, Section 4.1).
+
+    Attributes:
+        body: by name or file, as of `open_body`.
+        heads: M; the paper does not tell it. 100, for which its quantisation is fast.
+        sizes: of the network, those of the `hmr` that it begins as.
+        weights: of the losses; `reprojection` 0 leaves Eq. 5 out (its Table 2).
+    """
+
+    body: str = "anny_light"
+    heads: int = 100
+    sizes: RegressorSizes = field(default_factory=RegressorSizes)
+    weights: LossWeights = field(default_factory=LossWeights)
+
+
+class MultiBodies(MeshLifter):
+    """M bodies of equal weight; `prior_weighted` weighs them by a pose prior (Eq. 2)."""
+
+    name = "multi_bodies"
+    Config = MultiBodiesConfig
+    base: ClassVar[type[Lifter]] = Hmr
+    PRESETS: ClassVar[dict[str, MultiBodiesConfig]] = {
+        "small": MultiBodiesConfig(heads=50, sizes=SMALL),
+        "paper": MultiBodiesConfig(),
+    }
+
+    def __init__(
+        self, config: MultiBodiesConfig | None = None, skeleton: Skeleton = H36M_17
+    ) -> None:
+        super().__init__(config or MultiBodiesConfig(), skeleton)
+        sizes = self.config.sizes
+        features = feature_count(len(skeleton))
+        self.encoder = ResidualNetwork(features, sizes.width, sizes.blocks, sizes.dropout)
+        self.head = IterativeHead(sizes.width, self.vector.start(), sizes, self.config.heads)
+
+    @property
+    def base_config(self) -> HmrConfig:
+        """The configuration of the lifter that `use_base` takes."""
+        return HmrConfig(self.config.body, self.config.sizes, self.config.weights)
+
+    @torch.no_grad()
+    def use_base(self, lifter: Lifter) -> None:
+        """Begin as a trained `hmr` of the same sizes, its last layer repeated, a little changed."""
+        assert isinstance(lifter, Hmr)
+        self.encoder.load_state_dict(lifter.encoder.state_dict())
+        self.head.trunk.load_state_dict(lifter.head.trunk.state_dict())
+        weight, bias = lifter.head.last.weight, lifter.head.last.bias
+        self.head.last.weight.copy_(weight.repeat(self.config.heads, 1))
+        draw = torch.Generator().manual_seed(0)
+        jitter = torch.randn(self.head.last.bias.shape, generator=draw).to(bias)
+        bias = bias.repeat(self.config.heads) + _JITTER / self.head.iterations * jitter
+        self.head.last.bias.copy_(bias)
+
+    def forward(self, keypoints: Keypoints) -> BodySet:
+        conditions = self.conditions(keypoints)
+        bodies = self.vector.to_camera(self._bodies(conditions), conditions)
+        return BodySet(bodies, self.body, self.skeleton)
+
+    def _bodies(self, conditions: Conditions) -> BodyParameters:
+        """(M, B) in the person's axes."""
+        return self.vector.decode(self.head(self.encoder(conditions.features)), conditions)
+
+    def losses(
+        self, keypoints: Keypoints, bodies: BodyParameters, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Paper 004, Eq. 8; metres, and keypoints in units of their spread."""
+        conditions = self.conditions(keypoints)
+        target = self.vector.to_person(bodies, conditions)
+        return self.total_loss(self._bodies(conditions), target, conditions, self.config.weights)
