@@ -164,7 +164,11 @@ class Lifter(nn.Module):
         raise NotImplementedError
 
     def losses(
-        self, keypoints: Keypoints, pose: Tensor, generator: torch.Generator
+        self, keypoints: Keypoints, pose: Any, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """Weighted scalar terms whose sum is minimised; pose (B, J, 3) metres, root-relative."""
+        """Weighted scalar terms whose sum is minimised, given the truth.
+
+        It is a tensor of poses (B, J, 3), metres, root-relative; the parameters of bodies for a
+        lifter over bodies.
+        """
         raise NotImplementedError

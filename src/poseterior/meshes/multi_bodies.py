@@ -81,8 +81,8 @@ class MultiBodies(MeshLifter):
         self.head.last.weight.copy_(weight.repeat(self.config.heads, 1))
         draw = torch.Generator().manual_seed(0)
         jitter = torch.randn(self.head.last.bias.shape, generator=draw).to(bias)
-        bias = bias.repeat(self.config.heads) + _JITTER / self.head.iterations * jitter
-        self.head.last.bias.copy_(bias)
+        several = bias.repeat(self.config.heads) + _JITTER / self.head.iterations * jitter
+        self.head.last.bias.copy_(several)
 
     def forward(self, keypoints: Keypoints) -> BodySet:
         conditions = self.conditions(keypoints)

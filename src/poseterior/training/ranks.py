@@ -36,7 +36,7 @@ class Ranks:
             for tensor in module.state_dict().values():
                 torch.distributed.broadcast(tensor, src=0)
 
-    def part(self, keypoints: Keypoints, pose: Tensor) -> tuple[Keypoints, Tensor]:
+    def part(self, keypoints: Keypoints, pose: Any) -> tuple[Keypoints, Any]:
         """The equal share of a batch for this process; `InputError` if it cannot be shared."""
         if self.count == 1:
             return keypoints, pose

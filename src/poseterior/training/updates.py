@@ -30,8 +30,8 @@ OWN, CRITIC = "optimiser", "critic_optimiser"
 class Source(Protocol):
     """Where training poses come from: batch `index`, the same whenever it is asked for."""
 
-    def batch(self, index: int) -> tuple[Keypoints, Tensor]:
-        """Keypoints with batch shape (B,) and their poses (B, J, 3), metres, root-relative."""
+    def batch(self, index: int) -> tuple[Keypoints, Any]:
+        """Keypoints with batch shape (B,) and the truth, as the lifter's `losses` takes it."""
         ...
 
 
