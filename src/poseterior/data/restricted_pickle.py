@@ -47,6 +47,7 @@ _CONSTANTS: dict[str, Callable[[], Any]] = {
 }  # fmt: skip
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _IGNORED = {"PROTO", "FRAME", "STOP"}
+_OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
 
 
 def read_pickle_bytes(
@@ -83,7 +84,7 @@ def _operations(data: bytes) -> Iterator[tuple[str, Any]]:
     """Names and arguments of the opcodes; `ValueError` if the pickle does not end."""
     stream = io.BytesIO(data)
     while code := stream.read(1):
-        opcode = pickletools.code2op[code.decode("latin-1")]
+        opcode = _OPCODES[code]
         if opcode.name == "STRING":  # of Python 2, so bytes of any kind: pickletools has ASCII
             line = pickletools.read_stringnl(stream, decode=False)
             yield opcode.name, codecs.escape_decode(line)[0].decode("latin-1")
@@ -212,6 +213,11 @@ class _Machine:
             raise self.refuse(f"a call of a {type(function).__name__}")
         self._stack.append(function.build(arguments))
 
+    def _empty_set(self, _: Any) -> None:
+        self._global("builtins.set")
+        self._push(())
+        self._call(None)
+
     def _build(self, _: Any) -> None:
         state = self._pop()
         target = self._stack[-1]
@@ -250,7 +256,7 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "STACK_GLOBAL": _Machine._stack_global,
     "REDUCE": _Machine._call,
     "NEWOBJ": _Machine._call,
-    "EMPTY_SET": lambda m, _: (m._global("builtins.set"), m._push(()), m._call(None)),
+    "EMPTY_SET": _Machine._empty_set,
     "ADDITEMS": lambda m, _: m._append(m._to_mark()),
     "BUILD": _Machine._build,
 }

@@ -7,7 +7,7 @@ only says where the arrays come from.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 import torch
@@ -136,11 +136,10 @@ class SkinnedBody(nn.Module):
     """
 
     template: Tensor
-    shapes: Tensor
+    blend: Tensor
     heads: Tensor
     head_shapes: Tensor
     weights: Tensor
-    corrections: Tensor | None
     faces: Tensor
 
     def __init__(self, name: str, arrays: BodyArrays) -> None:
@@ -149,15 +148,16 @@ class SkinnedBody(nn.Module):
         self.name, self.tree, self.betas = name, arrays.tree, arrays.betas
         self.coefficients = arrays.coefficients
         count = len(arrays.template) - arrays.extra
+        self.corrected = arrays.corrections is not None
+        blend = (
+            [arrays.shapes] if arrays.corrections is None else [arrays.shapes, arrays.corrections]
+        )
         buffers = {
             "template": _by_coordinate(arrays.template[:count]),
-            "shapes": _by_coordinate(arrays.shapes[:, :count]),
+            "blend": torch.cat([_by_coordinate(each[:, :count]) for each in blend]),
             "heads": arrays.heads.flatten(),
             "head_shapes": arrays.head_shapes.flatten(1),
             "weights": arrays.weights[:count].T.contiguous(),
-            "corrections": None
-            if arrays.corrections is None
-            else _by_coordinate(arrays.corrections[:, :count]),
             "faces": arrays.faces,
         }
         for key, value in buffers.items():
@@ -171,12 +171,12 @@ class SkinnedBody(nn.Module):
         """(..., V, 3) metres."""
         batch, flat, shape = self._of(parameters)
         _, linear, translation = self._bones(flat, shape)
-        points = torch.addmm(self.template, shape, self.shapes)
         pose = self._pose(flat)
-        if pose is not None and self.corrections is not None:
-            points = torch.addmm(points, pose, self.corrections)
-        posed = skin(points.unflatten(1, (3, -1)), self.weights, linear, translation)
-        return (posed + flat.transl[..., None]).mT.reshape(*batch, posed.shape[2], 3)
+        known = shape if pose is None else torch.cat([shape, pose], 1)
+        points = torch.addmm(self.template, known, self.blend).unflatten(1, (3, -1))
+        out = None if torch.is_grad_enabled() else points
+        posed = skin(points, self.weights, linear, translation, flat.transl, out)
+        return posed.mT.reshape(*batch, posed.shape[2], 3)
 
     def joints(self, parameters: BodyParameters) -> Tensor:
         """(..., K, 3) metres."""
@@ -236,13 +236,19 @@ class SkinnedBody(nn.Module):
             parameters.betas.reshape(-1, betas),
             parameters.transl.reshape(-1, 3),
         )
-        for name in ("global_orient", "body_pose", "betas", "transl"):
-            require(
-                bool(getattr(flat, name).detach().isfinite().all()),
-                self.name, name, expected="finite numbers", found="NaN or infinity",
-            )  # fmt: skip
+        self._require_finite(flat)
         shape = flat.betas if self.coefficients is None else self.coefficients(flat.betas)
         return batch, flat, shape
+
+    def _require_finite(self, flat: BodyParameters) -> None:
+        values = {f.name: getattr(flat, f.name).detach() for f in fields(flat)}
+        if torch.stack([value.sum() for value in values.values()]).sum().isfinite():
+            return  # as nearly always; else it may still be that the sum is too large
+        for name, value in values.items():
+            require(
+                bool(value.isfinite().all()),
+                self.name, name, expected="finite numbers", found="NaN or infinity",
+            )  # fmt: skip
 
     def _bones(self, flat: BodyParameters, shape: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         heads = torch.addmm(self.heads, shape, self.head_shapes).unflatten(1, (-1, 3))
@@ -250,7 +256,7 @@ class SkinnedBody(nn.Module):
 
     def _pose(self, flat: BodyParameters) -> Tensor | None:
         """(B, 9 (K-1)): what the pose blend shapes are weighed by."""
-        if self.corrections is None:
+        if not self.corrected:
             return None
         return (flat.body_pose - torch.eye(3).to(flat.body_pose)).flatten(1)
 

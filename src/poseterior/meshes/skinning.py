@@ -7,10 +7,12 @@ with joint k at h_k at rest and at p_k posed, G_k its orientation, and weights t
 
 from __future__ import annotations
 
+from functools import cache
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
-from poseterior.geometry.kinematics import forward_kinematics
 from poseterior.geometry.skeleton import Skeleton
 
 __all__ = ["bone_transforms", "skin"]
@@ -24,6 +26,9 @@ def bone_transforms(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Where joints come to be, and how the mesh about each moves.
 
+    Joint k turns all that is below it about h_k; G_k and t_k are the product of those motions
+    from the root to k, had for all joints of one depth in the tree at once.
+
     Args:
         rotations: (B, K, 3, 3) of each joint relative to its parent, the root first.
         heads: (B, K, 3) metres, the joints at rest.
@@ -32,15 +37,44 @@ def bone_transforms(
     Returns:
         Joints p (B, K, 3), linear parts G (B, K, 3, 3) and translations t = p - G h (B, K, 3).
     """
-    parents = list(tree.parents)
-    parents[0] = 0
-    offsets = heads - heads[:, parents]
-    offsets = torch.cat([heads[:, :1], offsets[:, 1:]], 1)
-    joints, linear = forward_kinematics(rotations, offsets, tree)
-    return joints, linear, joints - (linear @ heads[..., None]).squeeze(-1)
+    points = heads[..., None]
+    rigid = torch.cat([rotations, points - rotations @ points], -1)  # (B, K, 3, 4)
+    last = rigid.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(*rigid.shape[:2], 1, 4)
+    order, back, depths = _by_depth(tree, rigid.device)
+    levels = torch.cat([rigid, last], -2).index_select(1, order).split([len(d) for d in depths], 1)
+    moves = [levels[0]]
+    for level, parents in zip(levels[1:], depths[1:], strict=True):
+        moves.append(moves[-1].index_select(1, parents) @ level)
+    world = torch.cat(moves, 1).index_select(1, back)
+    linear, translation = world[..., :3, :3], world[..., :3, 3]
+    return (linear @ points).squeeze(-1) + translation, linear, translation
 
 
-def skin(points: Tensor, weights: Tensor, linear: Tensor, translation: Tensor) -> Tensor:
+@cache
+def _by_depth(tree: Skeleton, device: torch.device) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """Joints by their depth; the way back; for each depth, whose children its joints are.
+
+    The last are places among the joints of the depth before.
+    """
+    depths = [[tree.root]]
+    while len(sum(depths, [])) < len(tree):
+        depths.append([j for j, p in enumerate(tree.parents) if p in depths[-1]])
+    order = torch.tensor(sum(depths, []), device=device)
+    places = [torch.zeros(1, dtype=torch.long, device=device)]
+    for above, depth in pairwise(depths):
+        indices = [above.index(tree.parents[joint]) for joint in depth]
+        places.append(torch.tensor(indices, device=device))
+    return order, order.argsort(), tuple(places)
+
+
+def skin(
+    points: Tensor,
+    weights: Tensor,
+    linear: Tensor,
+    translation: Tensor,
+    place: Tensor,
+    out: Tensor | None = None,
+) -> Tensor:
     """Points (B, 3, V) at rest -> (B, 3, V) posed.
 
     Args:
@@ -49,16 +83,26 @@ def skin(points: Tensor, weights: Tensor, linear: Tensor, translation: Tensor) -
         weights: (K, V), columns sum to 1.
         linear: (B, K, 3, 3) as of `bone_transforms`.
         translation: (B, K, 3) metres.
+        place: (B, 3) metres, added last.
+        out: where to write, `points` themselves if they are not needed any more: faster, for
+            new memory costs more than arithmetic, but without gradients.
     """
     moves = torch.cat([linear, translation[..., None]], -1)  # (B, K, 3, 4)
-    moves = moves.permute(0, 2, 3, 1).flatten(1, 2)  # (B, 12, K)
-    parts = zip(points.split(_BODIES), moves.split(_BODIES), strict=True)
-    return torch.cat([_skin(some, move @ weights) for some, move in parts])
+    moves = moves.permute(0, 2, 3, 1).reshape(len(points), 12, -1)
+    parts = zip(*(x.split(_BODIES) for x in (points, moves, place[..., None])), strict=True)
+    if out is None:
+        return torch.cat([_moved(some, move @ weights) + at for some, move, at in parts])
+    blended, posed = (points.new_empty(_BODIES, n, points.shape[2]) for n in (12, 3))
+    for (some, move, at), written in zip(parts, out.split(_BODIES), strict=True):
+        rows, moved = blended[: len(some)], posed[: len(some)]
+        torch.mm(move.flatten(0, 1), weights, out=rows.flatten(0, 1))
+        torch.add(_moved(some, rows, moved), at, out=written)
+    return out
 
 
-def _skin(points: Tensor, blended: Tensor) -> Tensor:
+def _moved(points: Tensor, blended: Tensor, out: Tensor | None = None) -> Tensor:
     """(B, 3, V) from the blended transform (B, 12, V) of each point."""
     rows = blended.unflatten(1, (3, 4))
-    moved = torch.addcmul(rows[:, :, 3], rows[:, :, 0], points[:, None, 0])
-    moved = torch.addcmul(moved, rows[:, :, 1], points[:, None, 1])
-    return torch.addcmul(moved, rows[:, :, 2], points[:, None, 2])
+    moved = torch.addcmul(rows[:, :, 3], rows[:, :, 0], points[:, None, 0], out=out)
+    moved = torch.addcmul(moved, rows[:, :, 1], points[:, None, 1], out=out)
+    return torch.addcmul(moved, rows[:, :, 2], points[:, None, 2], out=out)

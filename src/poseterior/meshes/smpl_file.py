@@ -128,7 +128,7 @@ def _check_shapes(path: Path, arrays: Mapping[str, np.ndarray], betas: int) -> N
     }
     for key, shape in shapes.items():
         found = arrays[key].shape
-        model = _MODELS.get(found, "") if key == "weights" else ""  # type: ignore[call-overload]
+        model = _MODELS.get(found, "") if key == "weights" else ""
         told = f"{found}, so this looks like a model of {model}" if model else found
         require(found == shape, path, key, expected=f"SMPL's shape {shape}", found=told)
     expected = f"a number from 1 to the {columns[0]} of the file"
