@@ -32,7 +32,14 @@ from poseterior.geometry.kinematics import forward_kinematics, positions_from_bo
 from poseterior.geometry.rotations import from_euler
 from poseterior.geometry.skeleton import H36M_17
 
-__all__ = ["ASF_TO_H36M", "asf_to_h36m", "load_asfamc", "read_amc", "read_asfamc"]
+__all__ = [
+    "ASF_TO_H36M",
+    "asf_to_h36m",
+    "load_asfamc",
+    "read_amc",
+    "read_asfamc",
+    "read_orientations",
+]
 
 # The end of which bone each joint is; the pelvis is the middle of the hips, because the root
 # of an ASF lies about 0.10 m above them. `nose` is the base of the head.
@@ -87,10 +94,22 @@ def read_asfamc(
     The first joint is the root. `fps` is the file's rate (an AMC does not tell it; the CMU
     archive's is 120 unless its index says otherwise); that of the tracks is `fps / every`.
     """
+    return read_orientations(skeleton, amc, every=every, fps=fps)[0]
+
+
+def read_orientations(
+    skeleton: AsfSkeleton, amc: str | os.PathLike[str], *, every: int = 1, fps: float = 120.0
+) -> tuple[JointTracks, Tensor]:
+    """What `read_asfamc` returns, and how each bone is turned: (T, N, 3, 3) float64.
+
+    G_b takes vectors of the skeleton at rest, y up, to the world, z up: the end of bone b lies
+    at G_b v_b from its start, v_b = `skeleton.offsets`. Bones that end in one point, such as a
+    forearm and its wrist, differ by their twist.
+    """
     require_subsampling(amc, every)
-    motion = read_amc(skeleton, amc)[::every]
-    positions = y_up_to_z_up(_ends(skeleton, motion))
-    return JointTracks(positions, skeleton.tree, fps / every, str(amc))
+    ends, turned = _posed(skeleton, read_amc(skeleton, amc)[::every])
+    tracks = JointTracks(y_up_to_z_up(ends), skeleton.tree, fps / every, str(amc))
+    return tracks, y_up_to_z_up(turned.mT).mT
 
 
 def read_amc(skeleton: AsfSkeleton, path: str | os.PathLike[str]) -> Tensor:
@@ -222,14 +241,14 @@ def _in_order_of(
     return motion
 
 
-def _ends(skeleton: AsfSkeleton, motion: Tensor) -> Tensor:
-    """(T, N, 3) metres in the file's axes: the formula at the top of this file."""
+def _posed(skeleton: AsfSkeleton, motion: Tensor) -> tuple[Tensor, Tensor]:
+    """Ends (T, N, 3) metres and G (T, N, 3, 3), the file's axes: the formula at the top."""
     rotations, root = _rotations(skeleton, motion)
     no_offsets = torch.zeros_like(skeleton.offsets)
     _, turned = forward_kinematics(rotations, no_offsets, skeleton.tree)
     bones = (turned @ skeleton.offsets.unsqueeze(-1)).squeeze(-1)
     free = bones[:, list(skeleton.tree.free)]
-    return positions_from_bones(free, skeleton.tree, root * skeleton.metres_per_unit)
+    return positions_from_bones(free, skeleton.tree, root * skeleton.metres_per_unit), turned
 
 
 def _rotations(skeleton: AsfSkeleton, motion: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ from poseterior.geometry.skeleton import Skeleton
 from poseterior.keypoints import Keypoints
 from poseterior.seeding import generator_from
 
-__all__ = ["PoseSource"]
+__all__ = ["PoseSource", "for_a_share", "miss", "misjudge"]
 
 # A little wider than what the fixed observations were drawn from.
 _CAMERAS = CameraRanges(
@@ -70,28 +70,36 @@ class PoseSource:
         pose = augment(pose, self.skeleton, self.augmentation, generator)
         pose, root, intrinsics = to_camera(pose, self.cameras, generator)
         distance = uniform((len(pose),), *self.farther, generator)
-        root = root * self._factor(self.far, distance, generator)[:, None]
+        root = root * for_a_share(self.far, distance, generator)[:, None]
         keypoints = observe(
             pose, root, intrinsics, self.skeleton, self.noise, generator, self.cameras.image_size
         )
-        keypoints = replace(keypoints, intrinsics=self._misjudge(intrinsics, generator))
-        return self._miss(keypoints, generator), pose
+        wrong = misjudge(intrinsics, self.misjudged, self.focal_std, generator)
+        keypoints = replace(keypoints, intrinsics=wrong)
+        return miss(keypoints, self.masked, self.missing, generator), pose
 
-    def _factor(self, share: float, factor: Tensor, generator: torch.Generator) -> Tensor:
-        """Factors (B,) for a share of the batch, 1 for the others."""
-        chosen = torch.rand(factor.shape, generator=generator) < share
-        return torch.where(chosen, factor, 1.0)
 
-    def _misjudge(self, intrinsics: Tensor, generator: torch.Generator) -> Tensor:
-        """Intrinsics of which a share has a wrong focal length."""
-        wrong = (self.focal_std * torch.randn(len(intrinsics), generator=generator)).exp()
-        intrinsics = intrinsics.clone()
-        intrinsics[:, [0, 1], [0, 1]] *= self._factor(self.misjudged, wrong, generator)[:, None]
-        return intrinsics
+def for_a_share(share: float, factor: Tensor, generator: torch.Generator) -> Tensor:
+    """Factors (B,) for a share of the batch, 1 for the others."""
+    chosen = torch.rand(factor.shape, generator=generator) < share
+    return torch.where(chosen, factor, 1.0)
 
-    def _miss(self, keypoints: Keypoints, generator: torch.Generator) -> Keypoints:
-        """Observations of which a share misses joints at random."""
-        shape = keypoints.valid.shape
-        probability = uniform((shape[0], 1), *self.missing, generator)
-        masked = torch.rand((shape[0], 1), generator=generator) < self.masked
-        return keypoints.without(masked & (torch.rand(shape, generator=generator) < probability))
+
+def misjudge(
+    intrinsics: Tensor, share: float, focal_std: float, generator: torch.Generator
+) -> Tensor:
+    """Intrinsics (B, 3, 3), of a share with a focal length wrong by exp(N(0, focal_std))."""
+    wrong = (focal_std * torch.randn(len(intrinsics), generator=generator)).exp()
+    intrinsics = intrinsics.clone()
+    intrinsics[:, [0, 1], [0, 1]] *= for_a_share(share, wrong, generator)[:, None]
+    return intrinsics
+
+
+def miss(
+    keypoints: Keypoints, share: float, missing: tuple[float, float], generator: torch.Generator
+) -> Keypoints:
+    """Observations (B,) of which a share misses each joint with a probability of U(missing)."""
+    shape = keypoints.valid.shape
+    probability = uniform((shape[0], 1), *missing, generator)
+    masked = torch.rand((shape[0], 1), generator=generator) < share
+    return keypoints.without(masked & (torch.rand(shape, generator=generator) < probability))
