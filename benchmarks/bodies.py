@@ -47,27 +47,28 @@ def pose_of(model: Any, p: BodyParameters) -> Tensor:
     return pose
 
 
+def package(topology: str, skinning: str) -> Any:
+    """The package's own model."""
+    model = open_anny(topology).float()
+    model.set_skinning_method(skinning)
+    return model
+
+
 def calls(topology: str, batch: int) -> Calls:
     """What is timed, by name."""
-    body, model = anny_body(topology), open_anny(topology).float()
+    body, lbs, warp = anny_body(topology), package(topology, "lbs"), package(topology, "warp_lbs")
     p = people(body, batch)
     assert isinstance(body.coefficients, PhenotypeShapes)
-    pose, phenotypes = pose_of(model, p), body.coefficients.phenotypes(p.betas)
-    regressor = coco_regressor(model, COCO_17.joints) if topology == "default" else None
-
-    def package(skinning: str, landmarks: bool) -> object:
-        model.set_skinning_method(skinning)
-        vertices = model(pose, phenotypes)["vertices"]
-        return regressor @ vertices if landmarks and regressor is not None else vertices
-
+    pose, phenotypes = pose_of(lbs, p), body.coefficients.phenotypes(p.betas)
     timed: Calls = {
         "vertices": lambda: body.vertices(p),
-        "vertices, package lbs": lambda: package("lbs", False),
-        "vertices, package warp_lbs": lambda: package("warp_lbs", False),
+        "vertices, package lbs": lambda: lbs(pose, phenotypes)["vertices"],
+        "vertices, package warp_lbs": lambda: warp(pose, phenotypes)["vertices"],
         "landmarks": lambda: body.landmarks_of(p, COCO_17),
     }
-    if regressor is not None:
-        timed["landmarks, package lbs"] = lambda: package("lbs", True)
+    if topology == "default":
+        regressor = coco_regressor(lbs, COCO_17.joints)
+        timed["landmarks, package lbs"] = lambda: regressor @ lbs(pose, phenotypes)["vertices"]
     return timed
 
 
@@ -75,7 +76,7 @@ def calls(topology: str, batch: int) -> Calls:
 def medians(timed: Calls, rounds: int, repeats: int) -> dict[str, float]:
     """Milliseconds of a call of each, taken in turns."""
     taken: dict[str, list[float]] = {name: [] for name in timed}
-    for name, call in timed.items():  # the first call prepares
+    for call in timed.values():  # the first call prepares
         call()
     for _ in range(rounds):
         for name, call in timed.items():

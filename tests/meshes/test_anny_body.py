@@ -10,6 +10,9 @@ from torch import Tensor
 
 from meshes.made_bodies import random_parameters
 from poseterior.errors import InputError
+from poseterior.geometry.conversion import conversion
+from poseterior.geometry.conversion_rules import RULES
+from poseterior.geometry.rotations import from_axis_angle
 from poseterior.geometry.skeleton import COCO_17, H36M_17, LSP_14, SMPL_24, Skeleton
 from poseterior.meshes import BodyParameters, SkinnedBody
 from poseterior.meshes.anny_body import anny_body
@@ -107,6 +110,43 @@ def test_joints_bend_as_a_person_does(body: SkinnedBody) -> None:
     assert moved[ankle, 2] < -0.2  # about +x, the shin goes back
     moved[[ankle, COCO_17.index("left_knee")]] = 0
     assert moved.abs().max() < 1e-9
+
+
+def test_joints_of_human36m_mean_what_the_rules_of_conversion_say(body: SkinnedBody) -> None:
+    """The body at rest as other skeletons have it, converted, is its own `h36m_17`."""
+    rest = at_rest(body, torch.zeros(3, 6).double())
+    found, lsp = body.landmarks_of(rest, H36M_17), body.landmarks_of(rest, LSP_14)
+    change = conversion(LSP_14, H36M_17)
+    expected = change.apply(lsp)
+    exact = [j for j in H36M_17.joints if j not in ("thorax", "spine", "nose")]
+    at = [H36M_17.index(j) for j in exact]
+    torch.testing.assert_close(found[:, at], expected[:, at], atol=1e-4, rtol=0)
+    place = dict(zip(H36M_17.joints, found[0], strict=True))
+    shoulders = (place["left_shoulder"] + place["right_shoulder"]) / 2
+    share = dict(RULES["neck_base"][0].parts)
+    base = share["shoulder_centre"] * shoulders + share["hip_centre"] * place["pelvis"]
+    torch.testing.assert_close(place["thorax"], base, atol=1e-4, rtol=0)
+    middle = (base + place["pelvis"]) / 2
+    torch.testing.assert_close(place["spine"], middle, atol=1e-4, rtol=0)
+
+
+def test_the_thorax_is_rigid_with_the_chest(body: SkinnedBody) -> None:
+    turns = torch.eye(3).double().repeat(16, 1, 1)
+    rest = at_rest(body, torch.zeros(6).double())
+    for joint in ("left_collar", "right_collar", "neck", "left_hip"):
+        turns[body.tree.index(joint)] = from_axis_angle(torch.tensor([0.2, 0.3, 0.4]).double())
+    p = BodyParameters.of(turns, rest.betas)
+    moved = body.landmarks_of(p, H36M_17) - body.landmarks_of(rest, H36M_17)
+    still = [H36M_17.index(joint) for joint in ("pelvis", "spine", "thorax")]
+    assert moved[still].abs().max() < 1e-9
+    assert moved[H36M_17.index("left_shoulder")].norm() > 0.03
+    assert moved[H36M_17.index("head_top")].norm() > 0.03
+
+
+def test_the_top_of_the_head_is_the_crown(body: SkinnedBody) -> None:
+    rest = at_rest(body, random_parameters(body, 20).betas)
+    crown = body.landmarks_of(rest, LSP_14)[:, LSP_14.index("head_top"), 1]
+    assert (crown - body.vertices(rest)[..., 1].amax(1)).abs().max() < 0.01
 
 
 @pytest.mark.parametrize("skeleton", SKELETONS)

@@ -69,7 +69,7 @@ def anny_arrays(topology: str) -> BodyArrays:
     bones = _at_corners(full.template_bone_heads, full.bone_heads_blendshapes, table)
     heads = bones[:, [full.bone_labels.index(bone) for bone in BONES.values()]]
     vertices = _at_corners(full.template_vertices, full.blendshapes, table)
-    extra = points.vertices @ vertices + points.heads @ bones
+    extra = points.places @ torch.cat([vertices, bones], 1)
     if model is not full:
         own = _corner_coefficients(model)
         vertices = _at_corners(model.template_vertices, model.blendshapes, own)
@@ -113,11 +113,9 @@ def _points(full: Any, middle: Tensor) -> LandmarkPoints:
     keypoints = coco_regressor(full, COCO_17.joints)
     rest = full.template_vertices + torch.einsum("s,spc->pc", middle, full.blendshapes)
     height = rest[:, 2].masked_fill(rest[:, 0].abs() > 1e-3, -math.inf)
-    bones = {bone: i for i, bone in enumerate(full.bone_labels)}
     return landmark_points(
-        keypoints, int(height.argmax()), _weights(full), bones,
-        joint_of_bone(full),
-    )  # fmt: skip
+        keypoints, int(height.argmax()), _weights(full), full.bone_labels, joint_of_bone(full)
+    )
 
 
 def _arrays(
