@@ -2,7 +2,8 @@
 
     python benchmarks/skinning.py [--bodies 1 16 64 256] [--repeats 15] [--threads N]
 
-All ways take turns; medians of wall time are printed, and ratios to the floor.
+All ways take turns; medians are printed, of processor time for one thread (which other programs
+disturb less) and of wall time for several, and ratios to the floor.
 
 - floor: only the products that any exact way needs, on the same tensors, into buffers that are
   there already: shape and pose blend shapes as one product (B, 217) x (217, 3 V), the blend of
@@ -75,7 +76,7 @@ class Pieces:
         self.template, self.weights, self.transl = body.template, body.weights, p.transl
         self.blend = body.blend  # (217, 3 V)
         heads = (body.heads + p.betas @ body.head_shapes).unflatten(1, (-1, 3))
-        _, linear, translation = bone_transforms(p.rotations, heads, body.tree)
+        linear, translation = bone_transforms(p.rotations, heads, body.tree)
         self.transforms = torch.cat([linear, translation[..., None]], -1)  # (B, 24, 3, 4)
         self.rows = self.transforms.permute(0, 2, 3, 1).flatten(1, 2).contiguous()  # (B, 12, 24)
 
@@ -129,13 +130,14 @@ def usual(piece: Pieces) -> Callable[[], Tensor]:
 
 
 def measure(ways: dict[str, Way], repeats: int) -> dict[str, float]:
-    """Median wall seconds of ways that take turns, after one unmeasured turn."""
+    """Median seconds of ways that take turns, after one unmeasured turn."""
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats + 1):
         for name, way in ways.items():
-            start = time.perf_counter()
+            start = clock()
             way()
-            taken[name].append(time.perf_counter() - start)
+            taken[name].append(clock() - start)
     return {name: statistics.median(times[1:]) for name, times in taken.items()}
 
 
@@ -163,7 +165,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--bodies", type=int, nargs="+", default=[1, 16, 64, 256])
-    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--repeats", type=int, default=15, help="three times as many of one body")
     parser.add_argument("--threads", type=int)
     given = parser.parse_args()
     if given.threads:
@@ -172,7 +174,8 @@ def main() -> None:
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, load {os.getloadavg()}")
     print(f"{'bodies':>6s}  {'way':18s} {'ms':>8s} {'us a body':>10s} {'of the floor':>13s}")
     for bodies in given.bodies:
-        medians = measure(ways_of(body, bodies), given.repeats)
+        repeats = given.repeats * (3 if bodies == 1 else 1)
+        medians = measure(ways_of(body, bodies), repeats)
         for name, seconds in medians.items():
             ratio = seconds / medians["floor"]
             each = 1e6 * seconds / bodies

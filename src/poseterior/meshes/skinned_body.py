@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from poseterior.errors import require
 from poseterior.geometry.skeleton import Skeleton, get_skeleton
 from poseterior.meshes.parameters import BodyParameters
-from poseterior.meshes.skinning import bone_transforms, skin
+from poseterior.meshes.skinning import bone_transforms, joints_of, skin
 
 __all__ = ["BodyArrays", "LandmarkParts", "SkinnedBody"]
 
@@ -149,9 +149,7 @@ class SkinnedBody(nn.Module):
         self.coefficients = arrays.coefficients
         count = len(arrays.template) - arrays.extra
         self.corrected = arrays.corrections is not None
-        blend = (
-            [arrays.shapes] if arrays.corrections is None else [arrays.shapes, arrays.corrections]
-        )
+        blend = [each for each in (arrays.shapes, arrays.corrections) if each is not None]
         buffers = {
             "template": _by_coordinate(arrays.template[:count]),
             "blend": torch.cat([_by_coordinate(each[:, :count]) for each in blend]),
@@ -181,7 +179,7 @@ class SkinnedBody(nn.Module):
     def joints(self, parameters: BodyParameters) -> Tensor:
         """(..., K, 3) metres."""
         batch, flat, shape = self._of(parameters)
-        joints, _, _ = self._bones(flat, shape)
+        joints = joints_of(*self._bones(flat, shape))
         return (joints + flat.transl[:, None]).reshape(*batch, *joints.shape[1:])
 
     def landmarks_of(self, parameters: BodyParameters, skeleton: Skeleton) -> Tensor:
@@ -196,7 +194,8 @@ class SkinnedBody(nn.Module):
         """Of parameters with batch shape (B,): what `landmarks_of` is the sum of."""
         regress = self._regressor(skeleton)
         _, flat, shape = self._of(parameters)
-        joints, linear, translation = self._bones(flat, shape)
+        heads, linear, translation = self._bones(flat, shape)
+        joints = joints_of(heads, linear, translation)
         parts = regress.parts(shape, self._pose(flat), linear, translation)
         return LandmarkParts(parts, regress.mass, joints, linear)
 
@@ -251,8 +250,9 @@ class SkinnedBody(nn.Module):
             )  # fmt: skip
 
     def _bones(self, flat: BodyParameters, shape: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Joints at rest, linear parts and translations, as of `bone_transforms`."""
         heads = torch.addmm(self.heads, shape, self.head_shapes).unflatten(1, (-1, 3))
-        return bone_transforms(flat.rotations, heads, self.tree)
+        return heads, *bone_transforms(flat.rotations, heads, self.tree)
 
     def _pose(self, flat: BodyParameters) -> Tensor | None:
         """(B, 9 (K-1)): what the pose blend shapes are weighed by."""

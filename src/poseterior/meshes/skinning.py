@@ -2,7 +2,8 @@
 
     v' = sum_k w_vk (G_k (v - h_k) + p_k)
 
-with joint k at h_k at rest and at p_k posed, G_k its orientation, and weights that sum to 1.
+with joint k at h_k at rest and at p_k posed, G_k its orientation, and weights that sum to 1;
+t_k = p_k - G_k h_k.
 """
 
 from __future__ import annotations
@@ -15,16 +16,14 @@ from torch import Tensor
 
 from poseterior.geometry.skeleton import Skeleton
 
-__all__ = ["bone_transforms", "skin"]
+__all__ = ["bone_transforms", "joints_of", "skin"]
 
 # Bodies skinned at a time: what lies between the steps then stays in a core's cache.
 _BODIES = 4
 
 
-def bone_transforms(
-    rotations: Tensor, heads: Tensor, tree: Skeleton
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Where joints come to be, and how the mesh about each moves.
+def bone_transforms(rotations: Tensor, heads: Tensor, tree: Skeleton) -> tuple[Tensor, Tensor]:
+    """How the mesh about each joint moves.
 
     Joint k turns all that is below it about h_k; G_k and t_k are the product of those motions
     from the root to k, had for all joints of one depth in the tree at once.
@@ -35,7 +34,7 @@ def bone_transforms(
         tree: their tree, the root joint 0.
 
     Returns:
-        Joints p (B, K, 3), linear parts G (B, K, 3, 3) and translations t = p - G h (B, K, 3).
+        Linear parts G (B, K, 3, 3) and translations t (B, K, 3).
     """
     points = heads[..., None]
     rigid = torch.cat([rotations, points - rotations @ points], -1)  # (B, K, 3, 4)
@@ -46,8 +45,12 @@ def bone_transforms(
     for level, parents in zip(levels[1:], depths[1:], strict=True):
         moves.append(moves[-1].index_select(1, parents) @ level)
     world = torch.cat(moves, 1).index_select(1, back)
-    linear, translation = world[..., :3, :3], world[..., :3, 3]
-    return (linear @ points).squeeze(-1) + translation, linear, translation
+    return world[..., :3, :3], world[..., :3, 3]
+
+
+def joints_of(heads: Tensor, linear: Tensor, translation: Tensor) -> Tensor:
+    """Where joints (B, K, 3) come to be: p = G h + t."""
+    return (linear @ heads[..., None]).squeeze(-1) + translation
 
 
 @cache
@@ -57,14 +60,14 @@ def _by_depth(tree: Skeleton, device: torch.device) -> tuple[Tensor, Tensor, tup
     The last are places among the joints of the depth before.
     """
     depths = [[tree.root]]
-    while len(sum(depths, [])) < len(tree):
-        depths.append([j for j, p in enumerate(tree.parents) if p in depths[-1]])
-    order = torch.tensor(sum(depths, []), device=device)
-    places = [torch.zeros(1, dtype=torch.long, device=device)]
+    while below := [j for j, parent in enumerate(tree.parents) if parent in depths[-1]]:
+        depths.append(below)
+    order = torch.tensor([joint for depth in depths for joint in depth], device=device)
+    parents = [[0]]
     for above, depth in pairwise(depths):
-        indices = [above.index(tree.parents[joint]) for joint in depth]
-        places.append(torch.tensor(indices, device=device))
-    return order, order.argsort(), tuple(places)
+        parents.append([above.index(tree.parents[joint]) for joint in depth])
+    places = tuple(torch.tensor(places, device=device) for places in parents)
+    return order, order.argsort(), places
 
 
 def skin(
@@ -88,7 +91,7 @@ def skin(
             new memory costs more than arithmetic, but without gradients.
     """
     moves = torch.cat([linear, translation[..., None]], -1)  # (B, K, 3, 4)
-    moves = moves.permute(0, 2, 3, 1).reshape(len(points), 12, -1)
+    moves = moves.permute(0, 2, 3, 1).flatten(1, 2)  # (B, 12, K)
     parts = zip(*(x.split(_BODIES) for x in (points, moves, place[..., None])), strict=True)
     if out is None:
         return torch.cat([_moved(some, move @ weights) + at for some, move, at in parts])
