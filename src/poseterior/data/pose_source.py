@@ -19,10 +19,10 @@ from poseterior.geometry.skeleton import Skeleton
 from poseterior.keypoints import Keypoints
 from poseterior.seeding import generator_from
 
-__all__ = ["PoseSource", "for_a_share", "miss", "misjudge"]
+__all__ = ["WIDER_CAMERAS", "PoseSource", "for_a_share", "misjudge", "miss"]
 
 # A little wider than what the fixed observations were drawn from.
-_CAMERAS = CameraRanges(
+WIDER_CAMERAS = CameraRanges(
     elevation_std_deg=14.0,
     elevation_limits_deg=(-40.0, 60.0),
     roll_std_deg=4.0,
@@ -52,7 +52,7 @@ class PoseSource:
     batch_size: int
     seed: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
-    cameras: CameraRanges = field(default_factory=lambda: _CAMERAS)
+    cameras: CameraRanges = field(default_factory=lambda: WIDER_CAMERAS)
     noise: DetectorNoise = field(default_factory=DetectorNoise)
     masked: float = 0.15
     missing: tuple[float, float] = (0.0, 0.6)

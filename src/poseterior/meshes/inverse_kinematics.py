@@ -6,8 +6,7 @@ For each pose the rotations R and the translation t minimise
 
 by Levenberg's and Marquardt's method, x_j the body's landmarks and L_k (`joint_prior.py`) what
 keeps a joint near C_k, rest or given rotations, where landmarks do not tell: twists of bones and
-how a bend is shared along the spine. Derivatives are in closed form: a small turn w of joint k,
-about world axes, moves landmark j by w x a_jk, a_jk the landmark's share below k seen from k.
+how a bend is shared along the spine. `pose_problem.py` has the derivatives.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ import torch
 from torch import Tensor
 
 from poseterior.errors import require
-from poseterior.geometry.rotations import from_axis_angle
 from poseterior.geometry.skeleton import Skeleton
-from poseterior.meshes.joint_prior import JointPrior, landmark_std
+from poseterior.meshes.joint_prior import JointPrior
 from poseterior.meshes.parameters import BodyParameters
+from poseterior.meshes.pose_problem import PoseProblem, PoseState, minimised
 from poseterior.meshes.pose_start import start_rotations
 from poseterior.meshes.skinned_body import SkinnedBody
 
@@ -108,7 +107,7 @@ def fit_to_joints(
 
 
 def landmarks_at_rest(body: SkinnedBody, skeleton: Skeleton, betas: Tensor | None = None) -> Tensor:
-    """(..., J, 3) metres, landmarks of bodies of shape (..., S) at rest; of the mean one if None."""
+    """(..., J, 3) metres, landmarks at rest of bodies of shape (..., S), the mean one if None."""
     betas = body.heads.new_zeros(body.betas) if betas is None else betas
     still = torch.eye(3).to(betas).expand(*betas.shape[:-1], len(body.tree), 3, 3)
     with torch.no_grad():
@@ -122,8 +121,9 @@ def _check(
     person: Tensor | None,
     toward: Tensor | None,
 ) -> None:
-    shape, found = (len(pose), len(skeleton), 3), tuple(pose.shape)
-    require(found == shape, "fit_to_joints", "pose", expected=f"shape {shape}", found=found)
+    shape, found = f"(N, {len(skeleton)}, 3) with N at least 1", tuple(pose.shape)
+    fits = pose.ndim == 3 and found[1:] == (len(skeleton), 3) and len(pose) > 0
+    require(fits, "fit_to_joints", "pose", expected=f"shape {shape}", found=found)
     finite = bool(pose.isfinite().all())
     require(finite, "fit_to_joints", "pose", expected="finite numbers", found="NaN or infinity")
     turns = (len(pose), len(body.tree), 3, 3)
@@ -149,102 +149,6 @@ def _joined(parts: list[BodyParameters]) -> BodyParameters:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _State:
-    """Rotations and translations (N,) with the sum, its gradient and its (Gauss-Newton) Hessian.
-
-    The variables are turns of the joints about world axes, then the translation.
-    """
-
-    rotations: Tensor
-    transl: Tensor
-    world: Tensor
-    cost: Tensor
-    gradient: Tensor
-    hessian: Tensor
-
-    def where(self, better: Tensor, other: _State) -> _State:
-        """`other` where it is better."""
-        rows = better.nonzero()[:, 0]
-        return other if len(rows) == len(better) else self.with_rows(rows, other.rows(rows))
-
-    def rows(self, rows: Tensor) -> _State:
-        """Some of the poses."""
-        return _State(**{name: value[rows] for name, value in vars(self).items()})
-
-    def with_rows(self, rows: Tensor, other: _State) -> _State:
-        """These poses replaced."""
-        pairs = {name: (value, getattr(other, name)) for name, value in vars(self).items()}
-        return _State(**{n: value.index_copy(0, rows, new) for n, (value, new) in pairs.items()})
-
-
-class _Problem:
-    """Poses (N, J, 3), shapes (N, S) and a prior: what is minimised."""
-
-    def __init__(
-        self, body: SkinnedBody, pose: Tensor, skeleton: Skeleton, betas: Tensor, prior: JointPrior
-    ) -> None:
-        self.body, self.pose, self.skeleton, self.betas = body, pose, skeleton, betas
-        self.prior = prior
-        self.weight = 1 / landmark_std(skeleton).to(pose)
-        self.below = _below(body.tree).to(pose)
-
-    def shaped(self, betas: Tensor) -> _Problem:
-        """The same for other shapes."""
-        return _Problem(self.body, self.pose, self.skeleton, betas, self.prior)
-
-    def rows(self, rows: Tensor) -> _Problem:
-        """Some of the poses."""
-        prior = self.prior.rows(rows)
-        return _Problem(self.body, self.pose[rows], self.skeleton, self.betas[rows], prior)
-
-    def residual(self, rotations: Tensor, transl: Tensor, betas: Tensor | None = None) -> Tensor:
-        """(N, J, 3): landmarks less joints, over their standard deviations."""
-        betas = self.betas if betas is None else betas
-        parameters = BodyParameters.of(rotations, betas, transl)
-        return self._weighed(self.body.landmarks_of(parameters, self.skeleton) - self.pose)
-
-    def at(self, rotations: Tensor, transl: Tensor) -> _State:
-        """The sum and its derivatives."""
-        residual, jacobian, world = self.linear(rotations, transl)
-        flat = residual.flatten(1)
-        gradient = (jacobian.mT @ flat[..., None])[..., 0]
-        hessian = jacobian.mT @ jacobian
-        cost = flat.square().sum(-1)
-        more = self.prior(rotations, world)
-        count = 3 * len(self.body.tree)
-        blocks = hessian[:, :count, :count].unflatten(1, (-1, 3)).unflatten(3, (-1, 3))
-        blocks.diagonal(dim1=1, dim2=3).add_(more.hessian.permute(0, 2, 3, 1))
-        gradient[:, :count] += more.gradient.flatten(1)
-        return _State(rotations, transl, world, cost + more.cost, gradient, hessian)
-
-    def linear(self, rotations: Tensor, transl: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Weighed residual (N, J, 3), its derivatives (N, 3 J, 3 K + 3), orientations."""
-        parameters = BodyParameters.of(rotations, self.betas, transl)
-        parts, mass, joints, world = self.body.landmark_parts(parameters, self.skeleton)
-        residual = self._weighed(parts.sum(2) + transl[:, None] - self.pose)
-        arm = torch.einsum("njlx,lk->njkx", parts, self.below)
-        arm = arm - (mass @ self.below)[..., None] * joints[:, None]
-        x, y, z = self._weighed(arm.flatten(2)).unflatten(2, (-1, 3)).unbind(-1)  # (N, J, K)
-        o = torch.zeros_like(x)
-        rows = [torch.stack(row, -1) for row in ((o, z, -y), (-z, o, x), (y, -x, o))]
-        turns = torch.stack(rows, 2).flatten(3)  # (N, J, 3, 3 K): w x a
-        moves = torch.eye(3).to(turns) * self.weight[:, None, None]
-        moves = moves.expand(len(turns), *moves.shape)
-        return residual, torch.cat([turns, moves], -1).flatten(1, 2), world
-
-    def _weighed(self, values: Tensor) -> Tensor:
-        return values * self.weight[:, None]
-
-
-def _below(tree: Skeleton) -> Tensor:
-    """(K, K): 1 where joint l hangs from joint k or is it, at [l, k]."""
-    below = torch.eye(len(tree))
-    for joint in tree.order[1:]:
-        below[joint] += below[tree.parents[joint]]
-    return below
-
-
 @torch.no_grad()
 def _fit(
     body: SkinnedBody,
@@ -255,7 +159,7 @@ def _fit(
     options: FitOptions,
 ) -> JointFit:
     problem, state = _begin(body, pose, skeleton, betas, toward)
-    state = _minimised(problem, state, options)
+    state = minimised(problem, state, options.iterations, options.tolerance)
     parameters = BodyParameters.of(state.rotations, betas, state.transl)
     return JointFit(
         parameters, (body.landmarks_of(parameters, skeleton) - problem.pose).norm(dim=-1)
@@ -268,54 +172,14 @@ def _begin(
     skeleton: Skeleton,
     betas: Tensor,
     toward: Tensor | None,
-) -> tuple[_Problem, _State]:
+) -> tuple[PoseProblem, PoseState]:
     rest = landmarks_at_rest(body, skeleton)
     start = start_rotations(body.tree, pose, rest, skeleton) if toward is None else toward
     prior = JointPrior.of(body.tree, rest, skeleton, toward)
-    problem = _Problem(body, pose, skeleton, betas, prior)
+    problem = PoseProblem(body, pose, skeleton, betas, prior)
     still = torch.zeros_like(pose[:, 0])
     off = problem.residual(start, still) / problem.weight[:, None]
     return problem, problem.at(start, -off.mean(1))
-
-
-def _minimised(problem: _Problem, state: _State, options: FitOptions) -> _State:
-    """The state after the last step; poses that are done are left alone, half of them at a time."""
-    damping = torch.full_like(state.cost, 1e-2)
-    left = torch.arange(len(damping), device=damping.device)
-    part, now = problem, state
-    for _ in range(options.iterations):
-        new = part.at(*_moved(now, _step(now, damping)))
-        better = new.cost < now.cost
-        gain = torch.where(better, now.cost - new.cost, 0.0)
-        done = (gain < options.tolerance * now.cost) & (better | (damping > 1))
-        now = now.where(better, new)
-        damping = torch.where(better, damping / 5, damping * 5).clamp(1e-5, 1e3)
-        if bool(done.sum() * 2 > len(done)):
-            state = state.with_rows(left, now)
-            left, damping, now, part = (
-                left[~done],
-                damping[~done],
-                now.rows(~done),
-                part.rows(~done),
-            )
-        if len(left) == 0:
-            break
-    return state.with_rows(left, now)
-
-
-def _step(state: _State, damping: Tensor) -> Tensor:
-    """(N, 3 K + 3): minus the damped Hessian's inverse times the gradient."""
-    hessian = state.hessian.clone()
-    diagonal = hessian.diagonal(dim1=-2, dim2=-1)
-    diagonal.add_(damping[:, None] * diagonal + 1e-6)
-    factor = torch.linalg.cholesky_ex(hessian)[0]
-    return -torch.cholesky_solve(state.gradient[..., None], factor)[..., 0]
-
-
-def _moved(state: _State, step: Tensor) -> tuple[Tensor, Tensor]:
-    turns = step[:, :-3].unflatten(-1, (-1, 3))
-    own = (state.world.mT @ turns[..., None])[..., 0]  # in the joints' own axes
-    return state.rotations @ from_axis_angle(own), state.transl + step[:, -3:]
 
 
 def _fitted_betas(
@@ -348,14 +212,14 @@ def _shape_of(
     beta = pose.new_zeros(body.betas)
     problem, state = _begin(body, pose, skeleton, beta.expand(len(pose), -1), toward)
     for _ in range(options.shape_rounds):
-        state = _minimised(problem, state, options)
+        state = minimised(problem, state, options.iterations, options.tolerance)
         beta = beta + _shape_step(problem, state, beta)
         problem = problem.shaped(beta.expand(len(pose), -1))
         state = problem.at(state.rotations, state.transl)
     return beta
 
 
-def _shape_step(problem: _Problem, state: _State, beta: Tensor) -> Tensor:
+def _shape_step(problem: PoseProblem, state: PoseState, beta: Tensor) -> Tensor:
     """(S,): Newton's step of the shape, the poses following it (their Schur complement)."""
     _, jacobian, _ = problem.linear(state.rotations, state.transl)
 
@@ -364,7 +228,7 @@ def _shape_step(problem: _Problem, state: _State, beta: Tensor) -> Tensor:
         return problem.residual(state.rotations, state.transl, shapes).flatten(1)
 
     each = [torch.func.jvp(residual, (beta,), (unit,)) for unit in torch.eye(len(beta)).to(beta)]
-    value, slopes = each[0][0], torch.stack([slope for _, slope in each], -1)  # (N, 3 J, S)
+    value, slopes = each[0][0], torch.stack([pair[1] for pair in each], -1)  # (N, 3 J, S)
     factor = torch.linalg.cholesky_ex(state.hessian)[0]
     followed = jacobian @ torch.cholesky_solve(jacobian.mT @ slopes, factor)
     hessian = (slopes.mT @ (slopes - followed)).mean(0) + torch.eye(len(beta)).to(beta)
