@@ -92,8 +92,9 @@ def joint_of_bone(model: Any) -> Tensor:
 
 def _weights(model: Any) -> Tensor:
     """(V, K) skinning weights of the joints."""
-    follows = torch.eye(len(TREE)).to(model.dense_vertex_bone_weights)[joint_of_bone(model)]
-    return model.dense_vertex_bone_weights @ follows
+    joint = joint_of_bone(model)[model.vertex_bone_indices.long()]  # (V, bones of a vertex)
+    none = model.vertex_bone_weights.new_zeros(len(joint), len(TREE))
+    return none.scatter_add(1, joint, model.vertex_bone_weights)
 
 
 def _corner_coefficients(model: Any) -> Tensor:
