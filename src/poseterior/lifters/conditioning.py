@@ -18,7 +18,17 @@ from poseterior.errors import require
 from poseterior.geometry.skeleton import Skeleton
 from poseterior.keypoints import Keypoints
 
-__all__ = ["JOINT_FEATURES", "Conditions", "condition", "feature_count"]
+__all__ = [
+    "JOINT_FEATURES",
+    "Conditions",
+    "condition",
+    "feature_count",
+    "focal_and_centre",
+    "looking_at",
+    "normalised_points",
+    "size_feature",
+    "turned_points",
+]
 
 # Numbers that a joint has in `Conditions.joint_features`.
 JOINT_FEATURES = 8
@@ -78,26 +88,59 @@ def feature_count(joints: int) -> int:
     return (JOINT_FEATURES - 1) * joints + 1
 
 
-def _camera(keypoints: Keypoints) -> tuple[Tensor, Tensor]:
-    """Intrinsics' focal (B, 2) and centre (B, 2); assumed from the image size if unknown."""
-    if keypoints.intrinsics is not None:
-        k = keypoints.intrinsics
+def focal_and_centre(
+    intrinsics: Tensor | None, image_size: Tensor | None, source: str = "Keypoints"
+) -> tuple[Tensor, Tensor]:
+    """Focal length (B, 2) and principal point (B, 2) px; assumed from the image size if unknown."""
+    if intrinsics is not None:
+        k = intrinsics
         return torch.stack([k[..., 0, 0], k[..., 1, 1]], -1), k[..., :2, 2]
     require(
-        keypoints.image_size is not None,
-        "Keypoints", "intrinsics", expected="intrinsics or image_size", found="neither",
+        image_size is not None,
+        source, "intrinsics", expected="intrinsics or image_size", found="neither",
     )  # fmt: skip
-    size = keypoints.image_size
-    assert size is not None
-    return 1.15 * size.amax(-1, keepdim=True).expand_as(size), size / 2
+    assert image_size is not None
+    return 1.15 * image_size.amax(-1, keepdim=True).expand_as(image_size), image_size / 2
 
 
-def _towards(ray: Tensor) -> Tensor:
-    """The smallest rotation (B, 3, 3) that takes unit rays (B, 3) to the optical axis."""
-    x, y, z = ray.unbind(-1)
+def normalised_points(keypoints: Keypoints) -> tuple[Tensor, Tensor]:
+    """Image points (B, J, 2) of keypoints and their covariances (B, J, 2, 2), 0 where not valid."""
+    valid = keypoints.valid
+    focal, centre = focal_and_centre(keypoints.intrinsics, keypoints.image_size)
+    points = torch.where(valid[..., None], keypoints.pixels, 0.0)
+    points = (points - centre[:, None]) / focal[:, None]
+    points = torch.where(valid[..., None], points, 0.0)
+    covariance = torch.where(valid[..., None, None], keypoints.covariance, 0.0)
+    return points, covariance / (focal[:, None, :, None] * focal[:, None, None, :])
+
+
+def looking_at(point: Tensor) -> Tensor:
+    """The smallest rotation (B, 3, 3) after which the camera looks at image points (B, 2).
+
+    These are x/z and y/z, as all image points here.
+    """
+    ray = torch.cat([point, torch.ones_like(point[..., :1])], -1)
+    x, y, z = torch.nn.functional.normalize(ray, dim=-1).unbind(-1)
     k = 1 / (1 + z)
     rows = [1 - x * x * k, -x * y * k, -x, -x * y * k, 1 - y * y * k, -y, x, y, z]
     return torch.stack(rows, -1).unflatten(-1, (3, 3))
+
+
+def turned_points(points: Tensor, covariance: Tensor, rotation: Tensor) -> tuple[Tensor, Tensor]:
+    """Image points (B, J, 2) and covariances (B, J, 2, 2) for a camera rotated by (B, 3, 3)."""
+    rays = torch.cat([points, torch.ones_like(points[..., :1])], -1) @ rotation.mT
+    # A ray more than 84 degrees off the person's centre is no measurement of the person.
+    depth = rays[..., 2:].clamp_min(0.1)
+    points = rays[..., :2] / depth
+    jacobian = (rotation[:, None, :2, :2] - points[..., None] * rotation[:, None, 2:, :2]) / (
+        depth[..., None]
+    )
+    return points, jacobian @ covariance @ jacobian.mT
+
+
+def size_feature(spread: Tensor) -> Tensor:
+    """(B, 1) the last of all features, of spreads (B,), which `Conditions.spread` inverts."""
+    return spread.clamp_min(1e-6).log()[:, None] + _LOG_SPREAD_OFFSET
 
 
 def _centre(points: Tensor, covariance: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
@@ -129,25 +172,10 @@ def condition(keypoints: Keypoints, skeleton: Skeleton) -> Conditions:
 
 def _condition(keypoints: Keypoints) -> Conditions:
     valid = keypoints.valid
-    focal, centre = _camera(keypoints)
-    points = torch.where(valid[..., None], keypoints.pixels, 0.0)
-    points = (points - centre[:, None]) / focal[:, None]
-    points = torch.where(valid[..., None], points, 0.0)
-    covariance = torch.where(valid[..., None, None], keypoints.covariance, 0.0)
-    covariance = covariance / (focal[:, None, :, None] * focal[:, None, None, :])
-
+    points, covariance = normalised_points(keypoints)
     middle, _ = _centre(points, covariance, valid)
-    one = torch.ones_like(middle[..., :1])
-    rotation = _towards(torch.nn.functional.normalize(torch.cat([middle, one], -1)[:, 0], dim=-1))
-    rays = torch.cat([points, torch.ones_like(points[..., :1])], -1) @ rotation.mT
-    # A ray more than 84 degrees off the person's centre is no measurement of the person.
-    depth = rays[..., 2:].clamp_min(0.1)
-    points = rays[..., :2] / depth
-    jacobian = (rotation[:, None, :2, :2] - points[..., None] * rotation[:, None, 2:, :2]) / (
-        depth[..., None]
-    )
-    covariance = jacobian @ covariance @ jacobian.mT
-
+    rotation = looking_at(middle[:, 0])
+    points, covariance = turned_points(points, covariance, rotation)
     points = torch.where(valid[..., None], points, 0.0)
     return Conditions(_features(points, covariance, valid), rotation, points, covariance, valid)
 
@@ -161,7 +189,7 @@ def _features(points: Tensor, covariance: Tensor, valid: Tensor) -> Tensor:
     covariance = covariance / size.square()[:, None, None, None]
     of_joint = [points, _spread_features(covariance), torch.ones_like(points[..., :1])]
     joint = torch.where(valid[..., None], torch.cat(of_joint, -1), 0.0)
-    features = torch.cat([joint.flatten(1), size.log()[:, None] + _LOG_SPREAD_OFFSET], -1)
+    features = torch.cat([joint.flatten(1), size_feature(size)], -1)
     return features.clamp(-_LARGEST, _LARGEST)
 
 

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from poseterior.geometry.skeleton import H36M_17, Skeleton
-from poseterior.keypoints import Keypoints
-from poseterior.lifters.conditioning import Conditions, feature_count
-from poseterior.lifters.residual import ResidualNetwork
+from poseterior.lifters.conditioning import Conditions
+from poseterior.meshes.image_backbone import Observation
 from poseterior.meshes.mesh_lifter import MeshLifter
 from poseterior.meshes.mesh_losses import LossWeights
 from poseterior.meshes.mesh_posterior import BodySet
@@ -47,11 +46,18 @@ SMALL = RegressorSizes(width=512, hidden=512, head_dropout=0.1)
 
 @dataclass(frozen=True)
 class HmrConfig:
-    """A body, a network and the losses' weights (paper 004, Section 4.1)."""
+    """A body, a network and the losses' weights (paper 004, Section 4.1).
+
+    Attributes:
+        body: by name or file, as of `open_body`.
+        sizes, weights: of the network and of the losses.
+        backbone: what sees the observation: `keypoints`, or a ResNet as of `open_backbone`.
+    """
 
     body: str = "anny_light"
     sizes: RegressorSizes = field(default_factory=RegressorSizes)
     weights: LossWeights = field(default_factory=LossWeights)
+    backbone: str = "keypoints"
 
 
 class IterativeHead(nn.Module):
@@ -106,11 +112,10 @@ class Hmr(MeshLifter):
     def __init__(self, config: HmrConfig | None = None, skeleton: Skeleton = H36M_17) -> None:
         super().__init__(config or HmrConfig(), skeleton)
         sizes = self.config.sizes
-        features = feature_count(len(skeleton))
-        self.encoder = ResidualNetwork(features, sizes.width, sizes.blocks, sizes.dropout)
+        self.encoder = self.new_encoder()
         self.head = IterativeHead(sizes.width, self.vector.start(), sizes)
 
-    def forward(self, keypoints: Keypoints) -> BodySet:
+    def forward(self, keypoints: Observation) -> BodySet:
         conditions = self.conditions(keypoints)
         bodies = self.vector.to_camera(self._bodies(conditions), conditions)
         return BodySet(bodies, self.body, self.skeleton)
@@ -120,7 +125,7 @@ class Hmr(MeshLifter):
         return self.vector.decode(self.head(self.encoder(conditions.features)), conditions)
 
     def losses(
-        self, keypoints: Keypoints, bodies: BodyParameters, generator: torch.Generator
+        self, keypoints: Observation, bodies: BodyParameters, generator: torch.Generator
     ) -> dict[str, Tensor]:
         """Paper 004, Eq. 8 of one hypothesis; metres, and keypoints in units of their spread."""
         conditions = self.conditions(keypoints)

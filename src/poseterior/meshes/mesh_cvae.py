@@ -13,10 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from poseterior.geometry.skeleton import H36M_17, Skeleton
-from poseterior.keypoints import Keypoints
-from poseterior.lifters.conditioning import Conditions, feature_count
-from poseterior.lifters.residual import ResidualNetwork
+from poseterior.lifters.conditioning import Conditions
 from poseterior.meshes.hmr import SMALL, IterativeHead, RegressorSizes
+from poseterior.meshes.image_backbone import Observation
 from poseterior.meshes.mesh_lifter import MeshLifter
 from poseterior.meshes.mesh_losses import LossWeights
 from poseterior.meshes.mesh_posterior import LatentBodies
@@ -35,6 +34,7 @@ class MeshCVAEConfig:
         encoder: width of the two layers that see the true mesh; not published.
         kl: weight of the divergence from N(0, I), nats; not published.
         sizes, weights: of the network and of the losses.
+        backbone: what sees the observation: `keypoints`, or a ResNet as of `open_backbone`.
     """
 
     body: str = "anny_light"
@@ -43,6 +43,7 @@ class MeshCVAEConfig:
     kl: float = 0.01
     sizes: RegressorSizes = field(default_factory=RegressorSizes)
     weights: LossWeights = field(default_factory=LossWeights)
+    backbone: str = "keypoints"
 
 
 class MeshCVAE(MeshLifter):
@@ -58,8 +59,7 @@ class MeshCVAE(MeshLifter):
     def __init__(self, config: MeshCVAEConfig | None = None, skeleton: Skeleton = H36M_17) -> None:
         super().__init__(config or MeshCVAEConfig(), skeleton)
         c = self.config
-        features = feature_count(len(skeleton))
-        self.encoder = ResidualNetwork(features, c.sizes.width, c.sizes.blocks, c.sizes.dropout)
+        self.encoder = self.new_encoder()
         self.head = IterativeHead(c.sizes.width + c.latent, self.vector.start(), c.sizes)
         self.recognition = nn.Sequential(
             nn.Linear(3 * self.body.vertex_count + c.sizes.width, c.encoder), nn.ReLU(),
@@ -67,7 +67,7 @@ class MeshCVAE(MeshLifter):
             nn.Linear(c.encoder, 2 * c.latent),
         )  # fmt: skip
 
-    def forward(self, keypoints: Keypoints) -> LatentBodies:
+    def forward(self, keypoints: Observation) -> LatentBodies:
         conditions = self.conditions(keypoints)
         features = self.encoder(conditions.features)
 
@@ -85,7 +85,7 @@ class MeshCVAE(MeshLifter):
         return self.vector.decode(vectors, conditions)
 
     def losses(
-        self, keypoints: Keypoints, bodies: BodyParameters, generator: torch.Generator
+        self, keypoints: Observation, bodies: BodyParameters, generator: torch.Generator
     ) -> dict[str, Tensor]:
         """Paper 004, Eq. 8 of one decoded body, and the divergence of z from N(0, I) in nats."""
         conditions = self.conditions(keypoints)

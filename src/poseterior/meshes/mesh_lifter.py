@@ -7,11 +7,15 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from poseterior.errors import require
 from poseterior.geometry.skeleton import Skeleton
 from poseterior.keypoints import Keypoints
-from poseterior.lifters.conditioning import Conditions, condition
+from poseterior.lifters.conditioning import Conditions, condition, feature_count
+from poseterior.lifters.residual import ResidualNetwork
 from poseterior.meshes.bodies import open_body
 from poseterior.meshes.body_vector import BodyVector
+from poseterior.meshes.image_backbone import Observation, crop_conditions, open_backbone
+from poseterior.meshes.image_crops import ImageCrops
 from poseterior.meshes.mesh_losses import (
     LossWeights,
     distance,
@@ -35,12 +39,21 @@ class MeshConfig(Protocol):
         """A body by name or file, as of `open_body`."""
         ...
 
+    @property
+    def backbone(self) -> str:
+        """What sees the observation: `keypoints`, or a ResNet as of `open_backbone`."""
+        ...
+
 
 class MeshLifter(Lifter):
     """A lifter whose posterior is over bodies: `MeshPosterior`.
 
     It is trained on `BodyParameters` in the place of poses: `losses(keypoints, bodies,
     generator)`, bodies (B,) in camera axes. Networks work in the person's axes.
+
+    With a ResNet for a backbone it takes `ImageCrops` in the place of keypoints. The backbone is
+    trained with the rest and its weights are part of the lifter's: those of its folder are where
+    training begins, and the folder tells a checkpoint what the network looks like.
     """
 
     def __init__(self, config: MeshConfig, skeleton: Skeleton) -> None:
@@ -49,13 +62,29 @@ class MeshLifter(Lifter):
         self.skeleton = skeleton
         self.body = open_body(config.body)
         self.vector = BodyVector(self.body)
+        self.backbone = open_backbone(config.backbone)
 
-    def forward(self, keypoints: Keypoints) -> MeshPosterior:
-        """The posterior over bodies given keypoints with batch shape (B,)."""
+    def forward(self, keypoints: Observation) -> MeshPosterior:
+        """The posterior over bodies given an observation with batch shape (B,)."""
         raise NotImplementedError
 
-    def conditions(self, keypoints: Keypoints) -> Conditions:
-        """The observation in the person's frame."""
+    def new_encoder(self) -> ResidualNetwork:
+        """From the features of `conditions` to those that heads take."""
+        sizes, seen = self.config.sizes, self.backbone
+        known = feature_count(len(self.skeleton)) if seen is None else seen.features + 1
+        return ResidualNetwork(known, sizes.width, sizes.blocks, sizes.dropout)
+
+    def conditions(self, keypoints: Observation) -> Conditions:
+        """The observation in the person's frame: `InputError` if it is not the backbone's."""
+        kind = Keypoints if self.backbone is None else ImageCrops
+        require(
+            isinstance(keypoints, kind), self.name, "observation",
+            expected=f"{kind.__name__}, for the backbone {self.config.backbone}",
+            found=type(keypoints).__name__,
+        )  # fmt: skip
+        if isinstance(keypoints, ImageCrops):
+            assert self.backbone is not None
+            return crop_conditions(keypoints, self.backbone(keypoints.crops), self.skeleton)
         return condition(keypoints, self.skeleton)
 
     def relative(self, landmarks: Tensor) -> Tensor:

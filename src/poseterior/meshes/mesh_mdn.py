@@ -16,10 +16,9 @@ from torch import Tensor
 
 from poseterior.geometry.rotations import from_axis_angle, to_axis_angle
 from poseterior.geometry.skeleton import H36M_17, Skeleton
-from poseterior.keypoints import Keypoints
-from poseterior.lifters.conditioning import Conditions, feature_count
-from poseterior.lifters.residual import ResidualNetwork
+from poseterior.lifters.conditioning import Conditions
 from poseterior.meshes.hmr import SMALL, IterativeHead, RegressorSizes
+from poseterior.meshes.image_backbone import Observation
 from poseterior.meshes.mesh_lifter import MeshLifter
 from poseterior.meshes.mesh_losses import LossWeights
 from poseterior.meshes.mesh_posterior import BodySet
@@ -39,6 +38,7 @@ class MeshMDNConfig:
         nll: weight of the mixture's negative log-likelihood, not published: with 1 it would
             outweigh all other terms a thousand times.
         sizes, weights: of the network and of the losses.
+        backbone: what sees the observation: `keypoints`, or a ResNet as of `open_backbone`.
     """
 
     body: str = "anny_light"
@@ -47,6 +47,7 @@ class MeshMDNConfig:
     nll: float = 0.001
     sizes: RegressorSizes = field(default_factory=RegressorSizes)
     weights: LossWeights = field(default_factory=LossWeights)
+    backbone: str = "keypoints"
 
 
 class MeshMDN(MeshLifter):
@@ -62,13 +63,12 @@ class MeshMDN(MeshLifter):
     def __init__(self, config: MeshMDNConfig | None = None, skeleton: Skeleton = H36M_17) -> None:
         super().__init__(config or MeshMDNConfig(), skeleton)
         sizes = self.config.sizes
-        features = feature_count(len(skeleton))
-        self.encoder = ResidualNetwork(features, sizes.width, sizes.blocks, sizes.dropout)
+        self.encoder = self.new_encoder()
         self.head = IterativeHead(sizes.width, self.vector.start(), sizes, self.config.components)
         # The means must differ, or all of them stay equally likely for ever.
         torch.nn.init.normal_(self.head.last.bias, std=0.1)
 
-    def forward(self, keypoints: Keypoints) -> BodySet:
+    def forward(self, keypoints: Observation) -> BodySet:
         conditions = self.conditions(keypoints)
         bodies = self.vector.to_camera(self._bodies(conditions), conditions)
         return BodySet(bodies, self.body, self.skeleton)
@@ -82,7 +82,7 @@ class MeshMDN(MeshLifter):
         return self.vector.decode(torch.cat([first, vectors[..., 6:turns], last], -1), conditions)
 
     def losses(
-        self, keypoints: Keypoints, bodies: BodyParameters, generator: torch.Generator
+        self, keypoints: Observation, bodies: BodyParameters, generator: torch.Generator
     ) -> dict[str, Tensor]:
         """Paper 004, Eq. 8 of the virtual prediction, and the mixture's likelihood in nats."""
         conditions = self.conditions(keypoints)

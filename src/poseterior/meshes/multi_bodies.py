@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from poseterior.geometry.skeleton import H36M_17, Skeleton
-from poseterior.keypoints import Keypoints
-from poseterior.lifters.conditioning import Conditions, feature_count
-from poseterior.lifters.residual import ResidualNetwork
+from poseterior.lifters.conditioning import Conditions
 from poseterior.meshes.hmr import SMALL, Hmr, HmrConfig, IterativeHead, RegressorSizes
+from poseterior.meshes.image_backbone import Observation
 from poseterior.meshes.mesh_lifter import MeshLifter
 from poseterior.meshes.mesh_losses import LossWeights
 from poseterior.meshes.mesh_posterior import BodySet
@@ -38,12 +37,14 @@ class MultiBodiesConfig:
         heads: M; the paper does not tell it. 100, for which its quantisation is fast.
         sizes: of the network, those of the `hmr` that it begins as.
         weights: of the losses; `reprojection` 0 leaves Eq. 5 out (its Table 2).
+        backbone: what sees the observation: `keypoints`, or a ResNet as of `open_backbone`.
     """
 
     body: str = "anny_light"
     heads: int = 100
     sizes: RegressorSizes = field(default_factory=RegressorSizes)
     weights: LossWeights = field(default_factory=LossWeights)
+    backbone: str = "keypoints"
 
 
 class MultiBodies(MeshLifter):
@@ -62,20 +63,22 @@ class MultiBodies(MeshLifter):
     ) -> None:
         super().__init__(config or MultiBodiesConfig(), skeleton)
         sizes = self.config.sizes
-        features = feature_count(len(skeleton))
-        self.encoder = ResidualNetwork(features, sizes.width, sizes.blocks, sizes.dropout)
+        self.encoder = self.new_encoder()
         self.head = IterativeHead(sizes.width, self.vector.start(), sizes, self.config.heads)
 
     @property
     def base_config(self) -> HmrConfig:
         """The configuration of the lifter that `use_base` takes."""
-        return HmrConfig(self.config.body, self.config.sizes, self.config.weights)
+        c = self.config
+        return HmrConfig(c.body, c.sizes, c.weights, c.backbone)
 
     @torch.no_grad()
     def use_base(self, lifter: Lifter) -> None:
         """Begin as a trained `hmr` of the same sizes, its last layer repeated, a little changed."""
         assert isinstance(lifter, Hmr)
         self.encoder.load_state_dict(lifter.encoder.state_dict())
+        if self.backbone is not None and lifter.backbone is not None:
+            self.backbone.load_state_dict(lifter.backbone.state_dict())
         self.head.trunk.load_state_dict(lifter.head.trunk.state_dict())
         weight, bias = lifter.head.last.weight, lifter.head.last.bias
         self.head.last.weight.copy_(weight.repeat(self.config.heads, 1))
@@ -84,7 +87,7 @@ class MultiBodies(MeshLifter):
         several = bias.repeat(self.config.heads) + _JITTER / self.head.iterations * jitter
         self.head.last.bias.copy_(several)
 
-    def forward(self, keypoints: Keypoints) -> BodySet:
+    def forward(self, keypoints: Observation) -> BodySet:
         conditions = self.conditions(keypoints)
         bodies = self.vector.to_camera(self._bodies(conditions), conditions)
         return BodySet(bodies, self.body, self.skeleton)
@@ -94,7 +97,7 @@ class MultiBodies(MeshLifter):
         return self.vector.decode(self.head(self.encoder(conditions.features)), conditions)
 
     def losses(
-        self, keypoints: Keypoints, bodies: BodyParameters, generator: torch.Generator
+        self, keypoints: Observation, bodies: BodyParameters, generator: torch.Generator
     ) -> dict[str, Tensor]:
         """Paper 004, Eq. 8; metres, and keypoints in units of their spread."""
         conditions = self.conditions(keypoints)

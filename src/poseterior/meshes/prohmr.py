@@ -17,10 +17,9 @@ from torch.func import functional_call
 from poseterior.flows.coupling import Chain
 from poseterior.flows.glow import ConditionalGlow
 from poseterior.geometry.skeleton import H36M_17, Skeleton
-from poseterior.keypoints import Keypoints
-from poseterior.lifters.conditioning import Conditions, feature_count
-from poseterior.lifters.residual import ResidualNetwork
+from poseterior.lifters.conditioning import Conditions
 from poseterior.meshes.hmr import SMALL, RegressorSizes
+from poseterior.meshes.image_backbone import Observation
 from poseterior.meshes.mesh_lifter import MeshLifter
 from poseterior.meshes.mesh_losses import image_points
 from poseterior.meshes.mesh_posterior import LatentBodies
@@ -59,6 +58,7 @@ class ProHMRConfig:
         sizes: of the encoder (`width`, `blocks`, `dropout`) and of the head of shape and place
             (`hidden`).
         weights: of the losses.
+        backbone: what sees the observation: `keypoints`, or a ResNet as of `open_backbone`.
     """
 
     body: str = "anny_light"
@@ -69,6 +69,7 @@ class ProHMRConfig:
     critic: int = 1024
     sizes: RegressorSizes = field(default_factory=RegressorSizes)
     weights: ProHMRWeights = field(default_factory=ProHMRWeights)
+    backbone: str = "keypoints"
 
 
 class BodyFlowPosterior(LatentBodies):
@@ -117,8 +118,8 @@ class ProHMR(MeshLifter):
     def __init__(self, config: ProHMRConfig | None = None, skeleton: Skeleton = H36M_17) -> None:
         super().__init__(config or ProHMRConfig(), skeleton)
         c = self.config
-        features, width = feature_count(len(skeleton)), c.sizes.width
-        self.encoder = ResidualNetwork(features, width, c.sizes.blocks, c.sizes.dropout)
+        width = c.sizes.width
+        self.encoder = self.new_encoder()
         self.flow = ConditionalGlow(self.vector.rotations, width, c.steps, c.hidden, c.blocks)
         self.rest = nn.Sequential(
             nn.Linear(width, c.sizes.hidden), nn.ReLU(),
@@ -128,7 +129,7 @@ class ProHMR(MeshLifter):
         self.register_buffer("start", self.vector.start()[: self.vector.rotations])
         self.critic = PoseCritic(len(self.body.tree) - 1, width=c.critic)
 
-    def forward(self, keypoints: Keypoints) -> BodyFlowPosterior:
+    def forward(self, keypoints: Observation) -> BodyFlowPosterior:
         return self._posterior(self.conditions(keypoints))
 
     def _posterior(self, conditions: Conditions) -> BodyFlowPosterior:
@@ -136,7 +137,7 @@ class ProHMR(MeshLifter):
         return BodyFlowPosterior(self.flow(features), self, conditions, self.rest(features))
 
     def losses(
-        self, keypoints: Keypoints, bodies: BodyParameters, generator: torch.Generator
+        self, keypoints: Observation, bodies: BodyParameters, generator: torch.Generator
     ) -> dict[str, Tensor]:
         """The nine terms of paper 002, Section 3: sums over dimensions, means over the batch.
 
@@ -198,7 +199,7 @@ class ProHMR(MeshLifter):
         return list(self.critic.parameters())
 
     def critic_losses(
-        self, keypoints: Keypoints, bodies: BodyParameters, generator: torch.Generator
+        self, keypoints: Observation, bodies: BodyParameters, generator: torch.Generator
     ) -> dict[str, Tensor]:
         """Least squares of real rotations against those of the mode and of one drawn body."""
         with torch.no_grad():
