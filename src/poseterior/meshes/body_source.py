@@ -146,7 +146,8 @@ def seen_bodies(
         betas: (B, S).
         generator: of all draws.
         skeleton: of the keypoints.
-        cameras, noise: the simulated detector's, those of the fixed observations if None.
+        cameras: those of the fixed observations if None.
+        noise: the simulated detector's, that of the fixed observations if None.
         factor: (B,) times which the root is farther away than drawn.
 
     Returns:
