@@ -8,9 +8,9 @@ disturb less) and of wall time for several, and ratios to the floor.
 - floor: only the products that any exact way needs, on the same tensors, into buffers that are
   there already: shape and pose blend shapes as one product (B, 217) x (217, 3 V), the blend of
   transforms (12, 24) x (24, V) of each body, and its application to the vertices, a sum of three
-  products and a term, by row and coordinate. Four bodies at a time after the first product,
-  for what lies between the steps then stays in a core's cache. No kinematics, no checks of
-  input, no translation, no memory to be had.
+  products and a term, by row and coordinate. Four bodies at a time for each thread after
+  the first product, for what lies between the steps then stays in a core's cache. No kinematics,
+  no checks of input, no translation, no memory to be had.
 - vertices: `body.vertices`, from rotation matrices, with no gradient.
 - usual: as it is often written, by einsum over (V, 3) and 4 x 4 matrices.
 - products in order: the same products as the floor's, each over all bodies at once.
@@ -34,7 +34,7 @@ from poseterior.meshes.skinning import bone_transforms
 
 Way = Callable[[], object]
 VERTICES, BETAS = 6890, 10
-CHUNK = 4  # bodies, of the floor: the fastest number of 1, 2, 4, 8
+CHUNK = 4  # bodies of the floor, by each thread: the fastest number of 1, 2, 4, 8
 
 
 def made_body() -> SkinnedBody:
@@ -85,11 +85,12 @@ def floor(piece: Pieces) -> Way:
     """The products, into buffers."""
     points = torch.empty(len(piece.known), 3 * VERTICES)
     posed = torch.empty(len(points), 3, VERTICES)
-    blended = torch.empty(CHUNK, 3, 4, VERTICES)
+    size = CHUNK * torch.get_num_threads()
+    blended = torch.empty(size, 3, 4, VERTICES)
 
     def run() -> Tensor:
         torch.addmm(piece.template, piece.known, piece.blend, out=points)
-        parts = (x.split(CHUNK) for x in (piece.rows, points.view_as(posed)[:, None], posed))
+        parts = (x.split(size) for x in (piece.rows, points.view_as(posed)[:, None], posed))
         for moves, at_rest, out in zip(*parts, strict=True):
             rows = blended[: len(moves)]
             torch.mm(moves.view(-1, len(SMPL_24)), piece.weights, out=rows.view(-1, VERTICES))

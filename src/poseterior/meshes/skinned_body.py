@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from math import isfinite
 from typing import NamedTuple
 
 import torch
@@ -241,7 +242,7 @@ class SkinnedBody(nn.Module):
 
     def _require_finite(self, flat: BodyParameters) -> None:
         values = {f.name: getattr(flat, f.name).detach() for f in fields(flat)}
-        if torch.stack([value.sum() for value in values.values()]).sum().isfinite():
+        if isfinite(torch.stack([value.sum() for value in values.values()]).sum().item()):
             return  # as nearly always; else it may still be that the sum is too large
         for name, value in values.items():
             require(

@@ -18,8 +18,9 @@ from poseterior.geometry.skeleton import Skeleton
 
 __all__ = ["bone_transforms", "joints_of", "skin"]
 
-# Bodies skinned at a time: what lies between the steps then stays in a core's cache.
-_BODIES = 4
+# Bodies skinned at a time, by each core: what lies between the steps then stays in its cache;
+# and by a GPU, so that its memory suffices.
+_BODIES, _BODIES_OF_GPU = 4, 1024
 
 
 def bone_transforms(rotations: Tensor, heads: Tensor, tree: Skeleton) -> tuple[Tensor, Tensor]:
@@ -92,11 +93,12 @@ def skin(
     """
     moves = torch.cat([linear, translation[..., None]], -1)  # (B, K, 3, 4)
     moves = moves.permute(0, 2, 3, 1).flatten(1, 2)  # (B, 12, K)
-    parts = zip(*(x.split(_BODIES) for x in (points, moves, place[..., None])), strict=True)
+    size = _BODIES * torch.get_num_threads() if points.device.type == "cpu" else _BODIES_OF_GPU
+    parts = zip(*(x.split(size) for x in (points, moves, place[..., None])), strict=True)
     if out is None:
         return torch.cat([_moved(some, move @ weights) + at for some, move, at in parts])
-    blended, posed = (points.new_empty(_BODIES, n, points.shape[2]) for n in (12, 3))
-    for (some, move, at), written in zip(parts, out.split(_BODIES), strict=True):
+    blended, posed = (points.new_empty(min(size, len(points)), n, points.shape[2]) for n in (12, 3))
+    for (some, move, at), written in zip(parts, out.split(size), strict=True):
         rows, moved = blended[: len(some)], posed[: len(some)]
         torch.mm(move.flatten(0, 1), weights, out=rows.flatten(0, 1))
         torch.add(_moved(some, rows, moved), at, out=written)
