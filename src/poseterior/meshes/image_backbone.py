@@ -42,8 +42,8 @@ Observation = Keypoints | ImageCrops
 BACKBONES = {"resnet50": "microsoft/resnet-50"}
 
 # Of a person's keypoints, the root mean square distance from their centre over that of the
-# corners of a crop widened by 1.25: the median over poses.
-_SPREAD_OF_CROP = 0.28
+# corners of their crop: about the same for all poses, as it is widened from their box.
+_SPREAD_OF_CROP = 0.3
 
 
 class ResNetFeatures(nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -94,8 +94,8 @@ class ImageCrops:
         return self._each(lambda value: value.to(*args, **kwargs))
 
     def _each(self, function: Callable[[Any], Any]) -> ImageCrops:
-        given = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{k: v if v is None else function(v) for k, v in given.items()})
+        given: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        return ImageCrops(**{k: v if v is None else function(v) for k, v in given.items()})
 
 
 def people_crops(
