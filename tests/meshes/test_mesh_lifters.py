@@ -28,6 +28,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "prohmr": {"hidden": 32, "critic": 16},
 }
 BODY = stick_body()
+REGRESSORS = [name for name in MESH_LIFTERS if name != "pose_prior"]
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +61,7 @@ def people(count: int, seed: int = 0, bend: float = 0.3) -> tuple[Keypoints, Bod
     return keypoints, bodies
 
 
-@pytest.mark.parametrize("name", MESH_LIFTERS)
+@pytest.mark.parametrize("name", REGRESSORS)
 def test_posteriors_keep_the_contract(name: str) -> None:
     lifter = made(name).eval()
     keypoints, _ = people(5)
@@ -83,7 +84,7 @@ def test_posteriors_keep_the_contract(name: str) -> None:
         posterior.log_prob(poses)
 
 
-@pytest.mark.parametrize("name", MESH_LIFTERS)
+@pytest.mark.parametrize("name", REGRESSORS)
 def test_an_observation_does_not_depend_on_its_batch(name: str) -> None:
     lifter = made(name).eval()
     keypoints, _ = people(4)
@@ -97,7 +98,7 @@ def test_an_observation_does_not_depend_on_its_batch(name: str) -> None:
     torch.testing.assert_close(centre(keypoints)[1:3], centre(keypoints[1:3]), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", MESH_LIFTERS)
+@pytest.mark.parametrize("name", REGRESSORS)
 def test_a_turned_camera_turns_the_bodies(name: str) -> None:
     """The same rays seen by a camera that is rotated: bodies are the same in the world."""
     lifter = made(name).eval()
@@ -125,7 +126,7 @@ def test_a_turned_camera_turns_the_bodies(name: str) -> None:
     assert (BODY.vertices(other) - expected).norm(dim=-1).mean() < 0.05
 
 
-@pytest.mark.parametrize("name", MESH_LIFTERS)
+@pytest.mark.parametrize("name", REGRESSORS)
 def test_losses_fall_and_joints_come_nearer(name: str) -> None:
     lifter = made(name).train()
     keypoints, bodies = people(32, bend=0.2)

@@ -35,7 +35,7 @@ class StudyCommand:
     """
 
     study: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
-    """table1, ambiguous, ablation, samples or diversity; sigma and faults need no data."""
+    """table1, ambiguous, ablation, samples, diversity, mesh_table; sigma and faults need no data."""
     out: Path
     """Folder of rows, checkpoints and results; studies in one folder share their trainings."""
     data: Data = "cmu"
@@ -68,7 +68,6 @@ class StudyCommand:
         from poseterior.report.study_tables import markdown_table
         from poseterior.studies import STUDIES
         from poseterior.studies.study import Scoring, run_study
-        from poseterior.studies.study_data import study_data
         from poseterior.studies.workshop import Workshop
 
         if known("study", self.study, [*STUDIES, *COMPUTED]) in COMPUTED:
@@ -80,7 +79,7 @@ class StudyCommand:
         if self.only is not None:
             known("--only", self.only, [row.name for row in study.rows])
         options = {"protocol": self.protocol, "keypoints": self.keypoints}
-        data = study_data(self.data, self.root, options)
+        data = study.data(self.data, self.root, options, self.out)
         scoring = Scoring(self.hypotheses, self.every or data.every, self.seed)
         with told("run it again"), progress() as display:
             workshop = Workshop(

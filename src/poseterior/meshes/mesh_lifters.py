@@ -1,16 +1,17 @@
-"""`MESH_LIFTERS` maps the name of each mesh regressor to its class."""
+"""`MESH_LIFTERS` maps the name of each mesh regressor, and of their pose prior, to its class."""
 
 from __future__ import annotations
 
 from poseterior.meshes.hmr import Hmr
 from poseterior.meshes.mesh_cvae import MeshCVAE
-from poseterior.meshes.mesh_lifter import MeshLifter
 from poseterior.meshes.mesh_mdn import MeshMDN
 from poseterior.meshes.multi_bodies import MultiBodies
+from poseterior.meshes.pose_prior import PosePrior
 from poseterior.meshes.prohmr import ProHMR
+from poseterior.posterior import Lifter
 
 __all__ = ["MESH_LIFTERS"]
 
-MESH_LIFTERS: dict[str, type[MeshLifter]] = {
-    lifter.name: lifter for lifter in (Hmr, MultiBodies, MeshMDN, MeshCVAE, ProHMR)
+MESH_LIFTERS: dict[str, type[Lifter]] = {
+    lifter.name: lifter for lifter in (Hmr, MultiBodies, MeshMDN, MeshCVAE, ProHMR, PosePrior)
 }

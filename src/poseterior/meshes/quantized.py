@@ -13,11 +13,33 @@ import torch
 from torch import Tensor
 
 from poseterior.errors import require
+from poseterior.keypoints import Keypoints
 from poseterior.meshes.mesh_posterior import BodySet
 from poseterior.meshes.pose_prior import PosePrior
+from poseterior.posterior import Lifter
 from poseterior.quantization import Quantized, quantized
 
-__all__ = ["prior_weighted", "prior_weights", "quantized_bodies"]
+__all__ = ["PriorWeighted", "prior_weighted", "prior_weights", "quantized_bodies"]
+
+
+class PriorWeighted(Lifter):
+    """A lifter whose sets of bodies are weighed by a prior over poses (Eq. 2).
+
+    Args:
+        lifter: its posteriors are `BodySet`s.
+        prior: over its control joints.
+        power: as of `prior_weights`.
+    """
+
+    def __init__(self, lifter: Lifter, prior: PosePrior, power: float = 1.0) -> None:
+        super().__init__()
+        self.lifter, self.prior, self.power = lifter, prior, power
+        self.config, self.skeleton = lifter.config, lifter.skeleton
+
+    def forward(self, keypoints: Keypoints) -> BodySet:
+        bodies = self.lifter(keypoints)
+        assert isinstance(bodies, BodySet)
+        return prior_weighted(bodies, self.prior, self.power)
 
 
 def prior_weights(log_prob: Tensor, power: float = 1.0) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from poseterior.studies.ablation import ABLATION
 from poseterior.studies.ambiguous import AMBIGUOUS
 from poseterior.studies.diversity import DIVERSITY
+from poseterior.studies.mesh_table import MESH_TABLE
 from poseterior.studies.samples import SAMPLES
 from poseterior.studies.study import Study
 from poseterior.studies.table1 import TABLE1
@@ -12,5 +13,5 @@ from poseterior.studies.table1 import TABLE1
 __all__ = ["STUDIES"]
 
 STUDIES: dict[str, Study] = {
-    study.name: study for study in (TABLE1, AMBIGUOUS, ABLATION, SAMPLES, DIVERSITY)
+    study.name: study for study in (TABLE1, AMBIGUOUS, ABLATION, SAMPLES, DIVERSITY, MESH_TABLE)
 }

@@ -17,11 +17,13 @@ from poseterior.batch.score import save_result
 from poseterior.errors import InputError, require
 from poseterior.studies.alone import Busy, alone
 from poseterior.studies.published import published_for
+from poseterior.studies.study_data import StudyData, study_data
 from poseterior.studies.workshop import Workshop
 
 __all__ = ["Row", "Rows", "Scoring", "Study", "run_study"]
 
 Rows = list[dict[str, Any]]
+OpenData = Callable[[str, Path | None, Mapping[str, object], Path], StudyData]
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,15 @@ class Study:
         title: what it asks, one line.
         rows: in the table's order.
         notes: from all rows to sentences that belong under the table.
+        data: opens what it is about, from the data set's name, its folder, its options and the
+            study's folder.
     """
 
     name: str
     title: str
     rows: tuple[Row, ...]
     notes: Callable[[Rows], Sequence[str]] = lambda rows: ()
+    data: OpenData = lambda name, root, options, out: study_data(name, root, options)
 
 
 def run_study(

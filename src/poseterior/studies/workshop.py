@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from poseterior.lifters import LIFTERS
+from poseterior.meshes.mesh_lifters import MESH_LIFTERS
 from poseterior.posterior import Lifter
 from poseterior.studies.alone import alone
 from poseterior.studies.study_data import StudyData
@@ -75,7 +76,7 @@ class Workshop:
         Where its latent has a temperature, that is chosen on the data's poses held out.
 
         Args:
-            name: in `LIFTERS`.
+            name: in `LIFTERS` or `MESH_LIFTERS`.
             suffix: of the preset, as in "small_minmpjpe".
             changes: fields of the preset's config that differ.
             key: folder in which it is kept; the name (and the suffix) if empty.
@@ -85,7 +86,7 @@ class Workshop:
             Interrupted: a signal came; the training's state is saved.
             Diverged: it did not converge.
         """
-        cls: Any = LIFTERS[name]
+        cls: Any = (LIFTERS | MESH_LIFTERS)[name]
         preset = self.preset + suffix
         config = replace(cls.PRESETS[preset], **(changes or {}))
         lifter = new_lifter(cls, config, self.seed, self.data.skeleton)

@@ -95,6 +95,25 @@ _SMALL_CVAE = FitConfig(
     steps=6000, batch_size=192, weight_decay=1e-2, warmup_steps=100, final_fraction=0.001,
     clip_norm=50.0, ema=0.999, validate_every=0, save_every=2000, log_every=100,
 )  # fmt: skip
+# Mesh regressors. Biggs et al. 2020: a trained HMR (batch 64 and 5e-5 by the code of SPIN), then
+# Adam 1e-5; steps are not told. Kolotouros et al. 2021: 500 thousand steps at 1e-4.
+_HMR_PAPER = FitConfig(
+    steps=500_000, batch_size=64, optimiser="adam", learning_rate=5e-5, weight_decay=0.0,
+    schedule="constant",
+)  # fmt: skip
+_HEADS_PAPER = replace(_HMR_PAPER, steps=100_000, learning_rate=1e-5)
+_PROHMR_PAPER = replace(_HMR_PAPER, learning_rate=1e-4, weight_decay=1e-4)
+# The same losses on two CPU cores.
+_MESH = FitConfig(
+    steps=4000, batch_size=64, optimiser="adam", learning_rate=5e-4, weight_decay=0.0,
+    warmup_steps=100, final_fraction=0.01, clip_norm=50.0, ema=0.999, validate_every=0,
+    save_every=1000, log_every=100,
+)  # fmt: skip
+_HEADS = replace(_MESH, steps=2000, learning_rate=2e-4)
+_PRIOR = FitConfig(
+    steps=4000, batch_size=256, learning_rate=2e-3, warmup_steps=100, final_fraction=0.001,
+    clip_norm=50.0, ema=0.999, validate_every=0, save_every=1000, log_every=100,
+)  # fmt: skip
 
 RECIPES: dict[str, dict[str, FitConfig]] = {
     "cinn": {"small": _SMALL_CINN, "paper": _CINN},
@@ -117,6 +136,12 @@ RECIPES: dict[str, dict[str, FitConfig]] = {
     "mdn": {"small": _MIXTURE, "small_means": _MIXTURE, "paper": _MDN, "paper_means": _MDN},
     "semgcn": {"small": _SMALL_GRAPH, "paper": _GRAPH},
     "graph_mdn": {"small": _SMALL_GRAPH, "paper": _GRAPH},
+    "hmr": {"small": _MESH, "paper": _HMR_PAPER},
+    "multi_bodies": {"small": _HEADS, "paper": _HEADS_PAPER},
+    "mesh_mdn": {"small": _MESH, "paper": _HMR_PAPER},
+    "mesh_cvae": {"small": _MESH, "paper": _HMR_PAPER},
+    "prohmr": {"small": _MESH, "paper": _PROHMR_PAPER},
+    "pose_prior": {"small": _PRIOR, "paper": replace(_PRIOR, steps=50_000, learning_rate=1e-3)},
 }  # fmt: skip
 
 

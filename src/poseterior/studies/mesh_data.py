@@ -1,0 +1,90 @@
+"""What the studies of body meshes train on and score: bodies in motion, plain and ambiguous."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from poseterior.data.cmu import cmu_root
+from poseterior.data.keypoint_source import MemorySource
+from poseterior.errors import known, require
+from poseterior.geometry.skeleton import H36M_17
+from poseterior.meshes.bodies import open_body
+from poseterior.meshes.body_motion import body_fingerprint, body_motion
+from poseterior.meshes.body_source import BodySource
+from poseterior.meshes.fixed_bodies import FixedBodies, fixed_observations
+from poseterior.meshes.pose_prior import ControlSource
+from poseterior.studies.study_data import StudyData
+from poseterior.training.updates import Source
+
+__all__ = ["BODY", "MeshData", "mesh_data"]
+
+# The body that everything of a study is: what a lifter says of another cannot be compared.
+BODY = "anny_light"
+# Of the training observations, those that miss a part of the body, as all of the ambiguous set do.
+_AMBIGUOUS = 0.5
+
+
+@dataclass(frozen=True)
+class MeshData(StudyData):
+    """The data of a study of meshes; `test` are the plain observations as poses.
+
+    Attributes:
+        plain, ambiguous: the same bodies, all of them seen, and with parts hidden (paper 004,
+            appendix B).
+        control: as `source`, of poses in the place of bodies: for a pose prior.
+    """
+
+    plain: FixedBodies | None = None
+    ambiguous: FixedBodies | None = None
+    control: Callable[[int, int], Source] | None = None
+
+    @property
+    def tests(self) -> dict[str, FixedBodies]:
+        """The two sets by name."""
+        assert self.plain is not None
+        assert self.ambiguous is not None
+        return {"plain": self.plain, "ambiguous": self.ambiguous}
+
+
+def mesh_data(name: str, root: Path | None, options: Mapping[str, object], out: Path) -> MeshData:
+    """Bodies posed by motion capture.
+
+    Args:
+        name: cmu.
+        root: folder of the data; if None, the one that its environment variable names.
+        options: none are known.
+        out: folder of the study, which keeps the fitted rotations.
+
+    Raises:
+        InputError: another name, an option, or anything bad in the files.
+    """
+    known("--data", name, ["cmu"])
+    for option, value in options.items():
+        expected = "no such option of a study of meshes"
+        require(value is None, f"--{option}", "", expected=expected, found=value)
+    body, folder = open_body(BODY), cmu_root(root)
+    cache = out / "motion"
+    train, test = (body_motion(body, folder, split, cache) for split in ("train", "test"))
+    plain, hidden = (fixed_observations(body, test, hidden=h) for h in (False, True))
+
+    def bodies(size: int, seed: int) -> BodySource:
+        return BodySource(body, train.rotations, size, seed, ambiguous=_AMBIGUOUS)
+
+    labels = {"clip": plain.clip, "frame": plain.frame}
+    return MeshData(
+        name="cmu",
+        source=bodies,
+        control=lambda size, seed: ControlSource(bodies(size, seed), body),
+        test=MemorySource(plain.keypoints, plain.target, labels, "bodies"),
+        skeleton=H36M_17,
+        about={
+            "body": {"name": BODY, "fingerprint": body_fingerprint(body)},
+            "train": {"frames": len(train)},
+            "test": {"bodies": len(plain.frame)},
+        },
+        every=4,
+        plain=plain,
+        ambiguous=hidden,
+    )
