@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from oracles.mocap_files import CMU_TREE, AsfBody, cmu_body, random_body
 from poseterior.data.asf import read_asf
-from poseterior.data.asfamc import ASF_TO_H36M, load_asfamc, read_amc, read_asfamc
+from poseterior.data.asfamc import (
+    ASF_TO_H36M,
+    load_asfamc,
+    read_amc,
+    read_asfamc,
+    read_orientations,
+)
 from poseterior.errors import InputError
 from poseterior.geometry.skeleton import H36M_17
 
@@ -42,6 +48,19 @@ def test_bones_keep_their_lengths_whatever_the_motion(tmp_path: Path) -> None:
     for j, parent in enumerate(tracks.tree.parents[1:], 1):
         lengths = (tracks.positions[:, j] - tracks.positions[:, parent]).norm(dim=-1)
         torch.testing.assert_close(lengths, torch.full_like(lengths, 7 / 0.45 * 0.0254))
+
+
+def test_orientations_take_bones_from_rest_to_where_they_end(tmp_path: Path) -> None:
+    asf, amc = random_body(11).write(tmp_path)
+    skeleton = read_asf(asf)
+    tracks, turned = read_orientations(skeleton, amc, every=2)
+    assert torch.equal(tracks.positions, read_asfamc(skeleton, amc, every=2).positions)
+    one = torch.eye(3, dtype=torch.float64).expand_as(turned)
+    torch.testing.assert_close(turned @ turned.mT, one)
+    torch.testing.assert_close(torch.linalg.det(turned), one[..., 0, 0])
+    for j, parent in enumerate(tracks.tree.parents[1:], 1):
+        bone = (turned[:, j] @ skeleton.offsets[j, :, None])[..., 0]
+        torch.testing.assert_close(bone, tracks.positions[:, j] - tracks.positions[:, parent])
 
 
 def test_named_joints_are_the_ends_of_their_bones(tmp_path: Path) -> None:
