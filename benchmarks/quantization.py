@@ -2,7 +2,7 @@
 
     python benchmarks/quantization.py [--poses 64 1] [--heads 100] [--count 25] [--repeats 15]
                                       [--threads N] [--prior RUN] [--body anny_light|made]
-                                      [--device cuda]
+                                      [--device cuda] [--no-rivals]
 
 All parts take turns; medians of wall and processor time are printed, and shares of the clock
 that one thread is judged by (processor time, which other programs disturb less) or several are
@@ -16,7 +16,7 @@ that one thread is judged by (processor time, which other programs disturb less)
 
 The weights are those of the prior in RUN, or of an untrained one: heads of an untrained lifter
 are alike, so random turns of every joint are added to their bodies, standard deviation 20
-degrees.
+degrees. How far weights collapse is told for a few powers of the density.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ from poseterior.quantization import quantized
 from poseterior.training.checkpoint import load_lifter
 
 Way = Callable[[], object]
+RIVALS = ("loops", "scipy, equal weights")
 
 
 def keypoints_of(poses: int) -> Keypoints:
@@ -118,16 +119,19 @@ def one_after_another(hypotheses: Tensor, count: int) -> list[object]:
 
 
 def ways(lifter: MultiBodies, prior: PosePrior, poses: int, count: int) -> dict[str, Way]:
-    """What is timed, by name, and a line about the weights on standard output."""
+    """What is timed, by name; a few lines about the weights on standard output."""
     device = next(lifter.parameters()).device
     keypoints = keypoints_of(poses).to(device)
     hypotheses = spread(lifter(keypoints))
-    weights = prior_weights(prior.log_prob(hypotheses))
+    log_prob = prior.log_prob(hypotheses)
+    weights = prior_weights(log_prob)
     draw = torch.Generator(device).manual_seed(0)
     found = quantized(hypotheses, count, weights, draw)
-    effective = found.effective_number.median()
     used = (found.weights > 1e-3).sum(0).float().mean()
-    print(f"effective number {effective:.2f} (median), {used:.1f} of {count} weigh over 0.001")
+    print(f"{used:.1f} of {count} representatives weigh over 0.001; effective number of hypotheses")
+    for power in (1.0, 0.5, 0.2, 0.1):
+        effective = 1 / prior_weights(log_prob, power).square().sum(0)
+        print(f"  with density to the power {power:g}: {effective.median():.1f}")
     equal = torch.full_like(weights, 1 / len(weights))
 
     def forward() -> Tensor:
@@ -173,8 +177,10 @@ def main() -> None:
     parser.add_argument("--prior", type=Path)
     parser.add_argument("--body", default="anny_light")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--no-rivals", action="store_true", help="neither loops nor scipy")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
     lifter = lifter_of(options.heads, options.body).to(options.device)
     prior = prior_of(options.prior).to(options.device)
     clock = 1 if options.threads == 1 and options.device == "cpu" else 0
@@ -184,9 +190,10 @@ def main() -> None:
     print(f"shares by {which} time")
     for poses in options.poses:
         with torch.no_grad():
-            table = timed(
-                ways(lifter, prior, poses, options.count), options.repeats, options.device
-            )
+            parts = ways(lifter, prior, poses, options.count)
+            if options.no_rivals:
+                parts = {name: part for name, part in parts.items() if name not in RIVALS}
+            table = timed(parts, options.repeats, options.device)
         print(f"{f'{poses} poses':26}{'wall ms':>9}{'processor ms':>14}{'of forward':>12}")
         for name, times in table.items():
             share = times[clock] / table["forward"][clock]
