@@ -3,7 +3,7 @@
     python benchmarks/skinning.py [--bodies 1 16 64 256] [--repeats 15] [--threads N]
 
 All ways take turns; medians are printed, of processor time for one thread (which other programs
-disturb less) and of wall time for several, and ratios to the floor.
+disturb less) and of wall time for several, and of ratios to the floor's in the same turn.
 
 - floor: only the products that any exact way needs, on the same tensors, into buffers that are
   there already: shape and pose blend shapes as one product (B, 217) x (217, 3 V), the blend of
@@ -130,8 +130,8 @@ def usual(piece: Pieces) -> Callable[[], Tensor]:
     return run
 
 
-def measure(ways: dict[str, Way], repeats: int) -> dict[str, float]:
-    """Median seconds of ways that take turns, after one unmeasured turn."""
+def measure(ways: dict[str, Way], repeats: int) -> dict[str, list[float]]:
+    """Seconds of ways that take turns, after one unmeasured turn."""
     clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats + 1):
@@ -139,7 +139,16 @@ def measure(ways: dict[str, Way], repeats: int) -> dict[str, float]:
             start = clock()
             way()
             taken[name].append(clock() - start)
-    return {name: statistics.median(times[1:]) for name, times in taken.items()}
+    return {name: times[1:] for name, times in taken.items()}
+
+
+def print_times(bodies: int, taken: dict[str, list[float]]) -> None:
+    """A line for each way."""
+    for name, times in taken.items():
+        seconds = statistics.median(times)
+        ratios = (a / b for a, b in zip(times, taken["floor"], strict=True))
+        each, ratio = 1e6 * seconds / bodies, statistics.median(ratios)
+        print(f"{bodies:6d}  {name:18s} {1e3 * seconds:8.2f} {each:10.0f} {ratio:13.2f}")
 
 
 def ways_of(body: SkinnedBody, bodies: int) -> dict[str, Way]:
@@ -176,11 +185,7 @@ def main() -> None:
     print(f"{'bodies':>6s}  {'way':18s} {'ms':>8s} {'us a body':>10s} {'of the floor':>13s}")
     for bodies in given.bodies:
         repeats = given.repeats * (3 if bodies == 1 else 1)
-        medians = measure(ways_of(body, bodies), repeats)
-        for name, seconds in medians.items():
-            ratio = seconds / medians["floor"]
-            each = 1e6 * seconds / bodies
-            print(f"{bodies:6d}  {name:18s} {1e3 * seconds:8.2f} {each:10.0f} {ratio:13.2f}")
+        print_times(bodies, measure(ways_of(body, bodies), repeats))
 
 
 if __name__ == "__main__":
