@@ -39,6 +39,14 @@ _COLUMNS = {
     for c in (
         Column("hypotheses", "H", digits=0, better="",
                meaning="Hypotheses per pose. The best of more hypotheses is always nearer."),
+        Column("n", "n", digits=0, better="",
+               meaning="Bodies that stand for a posterior. The best of more is always nearer."),
+        Column("mpjpe_mm", "Best of n", "mm",
+               meaning="MPJPE of the best of n bodies: 14 joints, pelvises put together."),
+        Column("re_mm", "Best of n, aligned", "mm",
+               meaning="The same after Procrustes alignment (reconstruction error)."),
+        Column("vertex_mm", "Surface", "mm",
+               meaning="Mean distance of the vertices of the best of n bodies from the truth's."),
         Column("poses", "Poses", digits=0, better="", meaning="Poses scored."),
         Column("min_mpjpe_mm", "Best hypothesis", "mm"),
         Column("min_pa_mpjpe_mm", "Best, aligned", "mm"),
@@ -104,6 +112,7 @@ MAIN: dict[str, tuple[str, ...]] = {
         "energy_score_mm",
     ),
     "samples": ("hypotheses", "min_mpjpe_mm", "min_pa_mpjpe_mm"),
+    "mesh_table": ("n", "mpjpe_mm", "re_mm", "vertex_mm", "ece_median"),
     "diversity": (
         "spread_x_mm", "spread_y_mm", "spread_z_mm", "worst_pa_mpjpe_mm",
         "bone_length_deviation", "bone_asymmetry", "heatmap_sigma_correlation",

@@ -20,7 +20,9 @@ __all__ = ["figures", "reliabilities"]
 
 def figures(result: Mapping[str, Any]) -> str:
     """The charts that the study is about."""
-    draw = {"table1": _scatter, "samples": _curves, "diversity": _diversity}
+    draw = {
+        "table1": _scatter, "samples": _curves, "mesh_table": _curves, "diversity": _diversity,
+    }  # fmt: skip
     return draw.get(study_name(result), _dots)(result)
 
 

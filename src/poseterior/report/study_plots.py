@@ -35,7 +35,9 @@ def write_study_plot(result: Mapping[str, Any], path: Path) -> Path | None:
         ValueError: the result has no plain name, or a row no `method`.
         InputError: the path cannot be written.
     """
-    draw = {"table1": _scatter, "samples": _curves, "diversity": _diversity}
+    draw = {
+        "table1": _scatter, "samples": _curves, "mesh_table": _curves, "diversity": _diversity,
+    }  # fmt: skip
     figure = draw.get(study_name(result), _dots)(result)
     if figure is None:
         return None

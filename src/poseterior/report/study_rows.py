@@ -10,8 +10,8 @@ from poseterior.report.numbers import finite
 from poseterior.report.study_columns import Column, cell_text, column
 
 __all__ = [
-    "KINDS", "Row", "best_rows", "ends", "kind", "row_name", "study_name", "study_rows",
-    "why_absent",
+    "KINDS", "Row", "best_rows", "count", "ends", "kind", "row_name", "study_name", "study_rows",
+    "subset", "why_absent",
 ]  # fmt: skip
 
 Row = Mapping[str, Any]
@@ -59,6 +59,16 @@ def row_name(row: Row) -> str:
     """What to call the row: its variant, else its method; the subset is told apart elsewhere."""
     variant = row.get("variant")
     return str(variant if variant not in (None, "") else row["method"])
+
+
+def subset(row: Row) -> str:
+    """Which observations the row is of, empty where a study has one set of them."""
+    return str(row.get("subset") or row.get("data") or "")
+
+
+def count(row: Row) -> float | None:
+    """How many hypotheses, or bodies `n`, the best was taken of."""
+    return finite(row.get("n", row.get("hypotheses")))
 
 
 def ends(row: Row, of: Column) -> tuple[float, float] | None:
@@ -113,11 +123,11 @@ def best_rows(rows: Sequence[Row], of: Column) -> set[int]:
 def _contests(rows: Sequence[Row], of: Column) -> Iterator[list[int]]:
     groups: dict[tuple[str, str], list[int]] = {}
     for n, row in enumerate(rows):
-        count = row.get("hypotheses") if of.key.startswith("min_") else None
+        of_count = count(row) if of.key.startswith("min_") or "n" in row else None
         if finite(row.get(of.key)) is not None:
-            groups.setdefault((str(row.get("subset")), str(count)), []).append(n)
-    for (subset, _), group in groups.items():
-        whole = sum(str(row.get("subset")) == subset for row in rows)
+            groups.setdefault((subset(row), str(of_count)), []).append(n)
+    for (name, _), group in groups.items():
+        whole = sum(subset(row) == name for row in rows)
         if len(group) > 1 and 3 * len(group) >= whole:
             yield group
 

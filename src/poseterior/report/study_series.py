@@ -9,7 +9,16 @@ from typing import Any, NamedTuple
 from poseterior.report.charts import joint_values, nice_ticks
 from poseterior.report.numbers import finite
 from poseterior.report.study_columns import Column, column, heading
-from poseterior.report.study_rows import Row, ends, kind, row_name, study_name, study_rows
+from poseterior.report.study_rows import (
+    Row,
+    count,
+    ends,
+    kind,
+    row_name,
+    study_name,
+    study_rows,
+    subset,
+)
 
 __all__ = [
     "Axis", "Curve", "Dot", "Point", "Span", "axis", "axis_name", "curve_panels",
@@ -136,12 +145,12 @@ def left_out(result: Mapping[str, Any]) -> list[str]:
 def curve_panels(result: Mapping[str, Any]) -> dict[str, list[Curve]]:
     """Curves by key of their number; a method with one number of hypotheses is one point."""
     panels = {}
-    for key in ("min_mpjpe_mm", "min_pa_mpjpe_mm"):
+    for key in ("min_mpjpe_mm", "min_pa_mpjpe_mm", "mpjpe_mm", "re_mm"):
         found: dict[str, dict[float, float]] = {}
         for row in study_rows(result):
-            count, value = finite(row.get("hypotheses")), finite(row.get(key))
-            if count and count > 0 and value is not None:
-                found.setdefault(_series_name(row), {})[count] = value
+            of, value = count(row), finite(row.get(key))
+            if of and of > 0 and value is not None:
+                found.setdefault(_series_name(row), {})[of] = value
         if found:
             panels[key] = [
                 Curve(name, sorted(at), [at[h] for h in sorted(at)]) for name, at in found.items()
@@ -150,8 +159,8 @@ def curve_panels(result: Mapping[str, Any]) -> dict[str, list[Curve]]:
 
 
 def _series_name(row: Row) -> str:
-    subset = row.get("subset")
-    return f"{row_name(row)}, {subset}" if subset else row_name(row)
+    of = subset(row)
+    return f"{row_name(row)}, {of}" if of else row_name(row)
 
 
 def dot_panels(result: Mapping[str, Any]) -> dict[str, list[Dot]]:
@@ -169,7 +178,7 @@ def _dot(row: Row, value: float, of: Column) -> Dot:
     """A number in the unit that its column names."""
     span = ends(row, of)
     scaled = (of.scale * span[0], of.scale * span[1]) if span else None
-    return Dot(row_name(row), str(row.get("subset") or ""), of.scale * value, scaled)
+    return Dot(row_name(row), subset(row), of.scale * value, scaled)
 
 
 def spread_by_axis(result: Mapping[str, Any]) -> dict[str, dict[str, float]]:

@@ -40,7 +40,7 @@ __all__ = [
     "plain",
 ]
 
-_WORDS = ("method", "variant", "subset")
+_WORDS = ("method", "variant", "subset", "data")
 
 
 def main_columns(result: Mapping[str, Any]) -> list[Column]:
@@ -151,8 +151,9 @@ def _word_columns(rows: Sequence[Row]) -> dict[str, str]:
     methods = {row["method"] for row in rows}
     if variants and len(methods) > 1:
         words["method"] = "Method"
-    if any(row.get("subset") for row in rows):
-        words["subset"] = "Poses"
+    for key, said in (("subset", "Poses"), ("data", "Data")):
+        if any(row.get(key) for row in rows):
+            words[key] = said
     return words
 
 
