@@ -94,8 +94,9 @@ class ImageCrops:
         return self._each(lambda value: value.to(*args, **kwargs))
 
     def _each(self, function: Callable[[Any], Any]) -> ImageCrops:
-        given: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        return ImageCrops(**{k: v if v is None else function(v) for k, v in given.items()})
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        changed: dict[str, Any] = {k: v if v is None else function(v) for k, v in given.items()}
+        return ImageCrops(**changed)
 
 
 def people_crops(
