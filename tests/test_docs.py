@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = ("diagnose.md", "heatmaps.md", "recalibration.md")
+PAGES = ("bodies.md", "diagnose.md", "heatmaps.md", "pose_prior.md", "recalibration.md")
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -19,6 +19,7 @@ class Info:
         from poseterior.data.keypoint_files import FORMATS
         from poseterior.geometry.skeleton import SKELETONS
         from poseterior.lifters import LIFTERS
+        from poseterior.meshes.mesh_lifters import MESH_LIFTERS
         from poseterior.training.shipped import shipped_lifters
 
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU only"
@@ -26,6 +27,7 @@ class Info:
             "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
             "device": f"{device}, {torch.get_num_threads()} threads",
             "lifters": ", ".join(LIFTERS),
+            "lifters over bodies": ", ".join(MESH_LIFTERS),
             "with weights": ", ".join(shipped_lifters()) or "none",
             "skeletons": ", ".join(SKELETONS),
             "keypoint formats": ", ".join(FORMATS),

@@ -85,9 +85,9 @@ class Train:
         require(there, "--device", "", expected="cpu, for no GPU is found", found=self.device)
 
     def _class_and_config(self) -> tuple[Any, Any]:
-        from poseterior.lifters import LIFTERS
+        from poseterior.training.known_lifters import KNOWN_LIFTERS
 
-        cls: Any = LIFTERS[known("lifter", self.lifter, LIFTERS)]
+        cls: Any = KNOWN_LIFTERS[known("lifter", self.lifter, KNOWN_LIFTERS)]
         return cls, cls.PRESETS[known("--preset", self.preset, cls.PRESETS)]
 
     def _given_base(self, lifter: Any, builds: bool) -> Lifter | None:
@@ -118,6 +118,8 @@ class Train:
 
     def _job(self, lifter: Lifter) -> TrainingJob:
         from poseterior.cli.training_job import TrainingJob
+        from poseterior.meshes.mesh_lifters import MESH_LIFTERS
+        from poseterior.studies.mesh_data import body_training_data
         from poseterior.studies.training_data import training_data
         from poseterior.training.ranks import launch
 
@@ -125,8 +127,12 @@ class Train:
             "seed": self.seed, "devices": self.devices, "validate_every": self.validate_every,
         }  # fmt: skip
         options = {"protocol": self.protocol, "keypoints": self.keypoints}
+        if self.lifter in MESH_LIFTERS:
+            data = body_training_data(lifter, self.data, self.root, options, self.out)
+        else:
+            data = training_data(self.data, self.root, lifter.skeleton, options)
         return TrainingJob(
-            data=training_data(self.data, self.root, lifter.skeleton, options),
+            data=data,
             settings=settings if self.steps is None else settings | {"steps": self.steps},
             device=self.device,
             resume=self.resume,

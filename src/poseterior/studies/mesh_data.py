@@ -14,11 +14,14 @@ from poseterior.meshes.bodies import open_body
 from poseterior.meshes.body_motion import body_fingerprint, body_motion
 from poseterior.meshes.body_source import BodySource
 from poseterior.meshes.fixed_bodies import FixedBodies, fixed_observations
-from poseterior.meshes.pose_prior import ControlSource
+from poseterior.meshes.mesh_lifter import MeshLifter
+from poseterior.meshes.pose_prior import ControlSource, PosePrior
+from poseterior.posterior import Lifter
 from poseterior.studies.study_data import StudyData
+from poseterior.studies.training_data import TrainingData
 from poseterior.training.updates import Source
 
-__all__ = ["BODY", "MeshData", "mesh_data"]
+__all__ = ["BODY", "MeshData", "body_training_data", "mesh_data"]
 
 # The body that everything of a study is: what a lifter says of another cannot be compared.
 BODY = "anny_light"
@@ -48,6 +51,57 @@ class MeshData(StudyData):
         return {"plain": self.plain, "ambiguous": self.ambiguous}
 
 
+def _require_cmu(name: str, options: Mapping[str, object]) -> None:
+    known("--data", name, ["cmu"])
+    for option, value in options.items():
+        expected = "no such option where bodies are posed"
+        require(value is None, f"--{option}", "", expected=expected, found=value)
+
+
+def body_training_data(
+    lifter: Lifter, name: str, root: Path | None, options: Mapping[str, object], out: Path
+) -> TrainingData:
+    """What a mesh regressor, or the pose prior, is trained on and validated with.
+
+    Args:
+        lifter: posed is its own body; that of the studies for the pose prior.
+        name: cmu.
+        root: folder of the data; if None, the one that its environment variable names.
+        options: none are known.
+        out: folder of the run, which keeps the fitted rotations in `motion`.
+
+    Raises:
+        InputError: as of `mesh_data`.
+    """
+    _require_cmu(name, options)
+    body = lifter.body if isinstance(lifter, MeshLifter) else open_body(BODY)
+    folder, cache = cmu_root(root), out / "motion"
+    train, held_out = (body_motion(body, folder, split, cache) for split in ("train", "val"))
+
+    def bodies(size: int, seed: int) -> BodySource:
+        return BodySource(body, train.rotations, size, seed, ambiguous=_AMBIGUOUS)
+
+    def control(size: int, seed: int) -> ControlSource:
+        return ControlSource(bodies(size, seed), body)
+
+    def seen(poses: int) -> MemorySource:
+        return _as_poses(fixed_observations(body, held_out, poses=poses, seed=1))
+
+    return TrainingData(
+        source=control if isinstance(lifter, PosePrior) else bodies,
+        held_out=seen,
+        about={
+            "body": {"name": body.name, "fingerprint": body_fingerprint(body)},
+            "motion": {"frames": len(train)},
+        },
+    )
+
+
+def _as_poses(fixed: FixedBodies) -> MemorySource:
+    labels = {"clip": fixed.clip, "frame": fixed.frame}
+    return MemorySource(fixed.keypoints, fixed.target, labels, "bodies")
+
+
 def mesh_data(name: str, root: Path | None, options: Mapping[str, object], out: Path) -> MeshData:
     """Bodies posed by motion capture.
 
@@ -60,10 +114,7 @@ def mesh_data(name: str, root: Path | None, options: Mapping[str, object], out: 
     Raises:
         InputError: another name, an option, or anything bad in the files.
     """
-    known("--data", name, ["cmu"])
-    for option, value in options.items():
-        expected = "no such option of a study of meshes"
-        require(value is None, f"--{option}", "", expected=expected, found=value)
+    _require_cmu(name, options)
     body, folder = open_body(BODY), cmu_root(root)
     cache = out / "motion"
     train, test = (body_motion(body, folder, split, cache) for split in ("train", "test"))
@@ -72,12 +123,11 @@ def mesh_data(name: str, root: Path | None, options: Mapping[str, object], out: 
     def bodies(size: int, seed: int) -> BodySource:
         return BodySource(body, train.rotations, size, seed, ambiguous=_AMBIGUOUS)
 
-    labels = {"clip": plain.clip, "frame": plain.frame}
     return MeshData(
         name="cmu",
         source=bodies,
         control=lambda size, seed: ControlSource(bodies(size, seed), body),
-        test=MemorySource(plain.keypoints, plain.target, labels, "bodies"),
+        test=_as_poses(plain),
         skeleton=H36M_17,
         about={
             "body": {"name": BODY, "fingerprint": body_fingerprint(body)},

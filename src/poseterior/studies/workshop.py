@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from poseterior.lifters import LIFTERS
-from poseterior.meshes.mesh_lifters import MESH_LIFTERS
 from poseterior.posterior import Lifter
 from poseterior.studies.alone import alone
 from poseterior.studies.study_data import StudyData
@@ -16,6 +14,7 @@ from poseterior.studies.temperature import kept_temperature
 from poseterior.training.begin import begun, new_lifter
 from poseterior.training.fit import fit
 from poseterior.training.fit_config import FitConfig
+from poseterior.training.known_lifters import KNOWN_LIFTERS
 from poseterior.training.log import read_log
 from poseterior.training.recipes import recipe
 
@@ -76,7 +75,7 @@ class Workshop:
         Where its latent has a temperature, that is chosen on the data's poses held out.
 
         Args:
-            name: in `LIFTERS` or `MESH_LIFTERS`.
+            name: in `KNOWN_LIFTERS`.
             suffix: of the preset, as in "small_minmpjpe".
             changes: fields of the preset's config that differ.
             key: folder in which it is kept; the name (and the suffix) if empty.
@@ -86,7 +85,7 @@ class Workshop:
             Interrupted: a signal came; the training's state is saved.
             Diverged: it did not converge.
         """
-        cls: Any = (LIFTERS | MESH_LIFTERS)[name]
+        cls: Any = KNOWN_LIFTERS[name]
         preset = self.preset + suffix
         config = replace(cls.PRESETS[preset], **(changes or {}))
         lifter = new_lifter(cls, config, self.seed, self.data.skeleton)

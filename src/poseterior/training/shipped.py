@@ -8,9 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from poseterior.errors import InputError
-from poseterior.lifters import LIFTERS
 from poseterior.posterior import Lifter
 from poseterior.training.checkpoint import CONFIG_FILE, load_lifter
+from poseterior.training.known_lifters import KNOWN_LIFTERS
 
 __all__ = ["open_lifter", "shipped_lifters"]
 
@@ -35,12 +35,12 @@ def open_lifter(name: str | os.PathLike[str] = "coupling_flow") -> Lifter:
     """
     shipped = shipped_lifters()
     if str(name) in shipped:
-        return load_lifter(_weights() / str(name), LIFTERS)
+        return load_lifter(_weights() / str(name), KNOWN_LIFTERS)
     if Path(name).exists():
-        return load_lifter(Path(name), LIFTERS)
+        return load_lifter(Path(name), KNOWN_LIFTERS)
     near = difflib.get_close_matches(str(name), shipped, n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
-    untrained = ": it has no weights in the package, train it" if str(name) in LIFTERS else ""
+    untrained = ": it has no weights in the package, train it" if str(name) in KNOWN_LIFTERS else ""
     raise InputError(
         "lifter", str(name),
         expected=f"one of {', '.join(shipped)} or the folder of a run{hint}",
