@@ -4,7 +4,7 @@ A limb of two bones, u and v, fixes the first one's orientation by u and by the 
 its hinge (knee, elbow) bends, u x v. Of a straight limb the axis is unknown and is the one that
 the parent's orientation carries there by the shortest way. Rest axes are SMPL's: x to the
 body's left, y up, z forward; knees bend about +x, elbows so that the forearm comes forward.
-No limb is twisted by more than a quarter turn from that.
+No leg is twisted by more than a quarter turn from that.
 """
 
 from __future__ import annotations
@@ -195,9 +195,9 @@ def _limb(
     guess = _carried(parent, upper_rest, upper)
     seen = torch.linalg.cross(normalize(upper, dim=-1), normalize(lower, dim=-1))
     carried = (guess @ axis[..., None])[..., 0]
-    # Bent the other way a limb is overstretched, not twisted by half a turn.
-    back = (seen * carried).sum(-1, keepdim=True).clamp_max(0)
-    bend = seen + (_BENT - back) * carried
+    bend = seen + _BENT * carried
+    if part == "thigh":  # a knee bent the other way is overstretched: no hip turns by half a turn
+        bend = bend - (seen * carried).sum(-1, keepdim=True).clamp_max(0) * carried
     first = _frame(upper, bend) @ _frame(upper_rest, axis).mT
     return first, _carried(first, lower_rest, lower)
 
