@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from transformers.models.convnext.image_processing_pil_convnext import ConvNextImageProcessorPil
 
 from detectors.tiny_models import noise, save_vitpose, transformers
 from meshes.stick_body import stick_body
@@ -27,6 +26,7 @@ from poseterior.meshes.image_backbone import ResNetFeatures, crop_conditions, op
 from poseterior.meshes.image_crops import ImageCrops, people_crops
 from poseterior.meshes.mesh_lifters import MESH_LIFTERS
 from poseterior.training.checkpoint import load_lifter, save_model
+from poseterior.training.fit import FitConfig, fit
 
 TINY = RegressorSizes(width=32, blocks=1, hidden=32, head_dropout=0.0)
 SIZES: dict[str, dict[str, Any]] = {
@@ -61,11 +61,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if name.endswith("running_mean"):
                 buffer.normal_(std=0.1)
     model.save_pretrained(folder)
-    processor = ConvNextImageProcessorPil(
-        size={"shortest_edge": 224}, crop_pct=0.875, resample=3,
-        image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225],
-    )  # fmt: skip
-    processor.save_pretrained(folder)
+    # The words of microsoft/resnet-50's own file.
+    processor = {
+        "crop_pct": 0.875, "do_normalize": True, "do_resize": True, "resample": 3, "size": 224,
+        "feature_extractor_type": "ConvNextFeatureExtractor",
+        "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
+    }  # fmt: skip
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
     return folder
 
 
@@ -259,6 +261,26 @@ def test_checkpoints_hold_the_trained_backbone(folder: Path, tmp_path: Path) -> 
             p += 0.01
     save_model(lifter, tmp_path)
     again = load_lifter(tmp_path, MESH_LIFTERS)
+    crops, _ = people(2)
+    assert torch.equal(drawn(lifter, crops).betas, drawn(again, crops).betas)
+
+
+class Crops:
+    """A `Source` of the same people again and again."""
+
+    def batch(self, index: int) -> tuple[Any, BodyParameters]:
+        return people(4)
+
+
+@pytest.mark.parametrize("name", ["hmr", "prohmr"])
+def test_the_one_training_loop_takes_crops(name: str, folder: Path, tmp_path: Path) -> None:
+    lifter = made(name, folder)
+    before = {k: p.detach().clone() for k, p in lifter.backbone.named_parameters()}
+    config = FitConfig(steps=3, batch_size=4, ema=0.5, precision="bfloat16", save_seconds=0)
+    fit(lifter, Crops(), tmp_path / "run", config)
+    after = dict(lifter.backbone.named_parameters())
+    assert all(not torch.equal(before[k], after[k]) for k in before if "convolution" in k)
+    again = load_lifter(tmp_path / "run", MESH_LIFTERS)
     crops, _ = people(2)
     assert torch.equal(drawn(lifter, crops).betas, drawn(again, crops).betas)
 
