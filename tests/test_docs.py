@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = ("bodies.md", "diagnose.md", "heatmaps.md", "pose_prior.md", "recalibration.md")
+PAGES = (
+    "bodies.md", "diagnose.md", "heatmaps.md", "meshes.md", "pose_prior.md", "recalibration.md",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("page", PAGES)
