@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if name.endswith("running_mean"):
                 buffer.normal_(std=0.1)
     model.save_pretrained(folder)
-    # The words of microsoft/resnet-50's own file.
+    # As files of published ResNets have it: the class by its old name, one number for the size.
     processor = {
         "crop_pct": 0.875, "do_normalize": True, "do_resize": True, "resample": 3, "size": 224,
         "feature_extractor_type": "ConvNextFeatureExtractor",
@@ -263,6 +264,14 @@ def test_checkpoints_hold_the_trained_backbone(folder: Path, tmp_path: Path) -> 
     again = load_lifter(tmp_path, MESH_LIFTERS)
     crops, _ = people(2)
     assert torch.equal(drawn(lifter, crops).betas, drawn(again, crops).betas)
+
+
+def test_a_checkpoint_needs_the_folder_that_its_config_names(folder: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(folder, tmp_path / "resnet"))
+    save_model(made("hmr", own), tmp_path / "hmr")
+    shutil.rmtree(own)
+    with pytest.raises(InputError, match=r"^backbone: expected one of keypoints, .*/resnet$"):
+        load_lifter(tmp_path / "hmr", MESH_LIFTERS)
 
 
 class Crops:

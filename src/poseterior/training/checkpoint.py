@@ -101,6 +101,8 @@ def load_lifter(folder: str | Path, lifters: Mapping[str, type[Lifter]]) -> Lift
     try:
         with torch.random.fork_rng(devices=[]):  # first weights are drawn, then overwritten
             lifter = cls(config=config, skeleton=skeleton)
+    except InputError:  # a file that the config names
+        raise
     except (RuntimeError, ValueError) as error:  # sizes below zero or beyond the memory
         raise InputError(path, "config", expected="sizes that can be", found=error) from error
     load_weights(lifter, read_tensors(folder / MODEL_FILE), folder / MODEL_FILE)
