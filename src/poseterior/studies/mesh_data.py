@@ -17,7 +17,7 @@ from poseterior.meshes.fixed_bodies import FixedBodies, fixed_observations
 from poseterior.meshes.mesh_lifter import MeshLifter
 from poseterior.meshes.pose_prior import ControlSource, PosePrior
 from poseterior.posterior import Lifter
-from poseterior.studies.study_data import StudyData
+from poseterior.studies.study_data import AS_FIXED, StudyData
 from poseterior.studies.training_data import TrainingData
 from poseterior.training.updates import Source
 
@@ -121,7 +121,7 @@ def mesh_data(name: str, root: Path | None, options: Mapping[str, object], out: 
     plain, hidden = (fixed_observations(body, test, hidden=h) for h in (False, True))
 
     def bodies(size: int, seed: int) -> BodySource:
-        return BodySource(body, train.rotations, size, seed, ambiguous=_AMBIGUOUS)
+        return BodySource(body, train.rotations, size, seed, ambiguous=_AMBIGUOUS, **AS_FIXED)
 
     return MeshData(
         name="cmu",

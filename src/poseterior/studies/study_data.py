@@ -20,7 +20,7 @@ from poseterior.geometry.skeleton import H36M_17, Skeleton
 from poseterior.studies.training_data import pairs
 from poseterior.training.updates import Source
 
-__all__ = ["STUDY_DATA", "StudyData", "study_data"]
+__all__ = ["AS_FIXED", "STUDY_DATA", "StudyData", "study_data"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def in_memory(source: KeypointSource) -> MemorySource:
 _ADULTS, _HELD_OUT = 0.08, 500
 # Cameras and detector of the fixed observations. What `train` adds so that a lifter bears missing
 # joints, far people and wrong focal lengths would make every method too wide for these.
-_AS_FIXED: dict[str, Any] = {
+AS_FIXED: dict[str, Any] = {
     "cameras": CameraRanges(), "masked": 0.0, "far": 0.0, "misjudged": 0.0,
 }  # fmt: skip
 
@@ -74,7 +74,7 @@ def _cmu(root: Path | None, options: Mapping[str, object]) -> StudyData:
     return StudyData(
         name="cmu",
         source=lambda size, seed: PoseSource(
-            clips.positions, clips.skeleton, size, seed, **_AS_FIXED
+            clips.positions, clips.skeleton, size, seed, **AS_FIXED
         ),
         test=test,
         skeleton=clips.skeleton,
