@@ -24,9 +24,11 @@ from poseterior.meshes.hmr import Hmr, HmrConfig, RegressorSizes
 from poseterior.meshes.mesh_lifters import MESH_LIFTERS
 from poseterior.meshes.mesh_posterior import BodySet, MeshPosterior
 from poseterior.meshes.pose_prior import ControlSource
+from poseterior.studies.mesh_ablation import MESH_ABLATION
 from poseterior.studies.mesh_data import MeshData
+from poseterior.studies.mesh_samples import MESH_SAMPLES
 from poseterior.studies.mesh_scored import best_of, every_nth
-from poseterior.studies.mesh_table import MESH_TABLE, METHODS
+from poseterior.studies.mesh_table import DRAWN, MESH_TABLE, METHODS
 from poseterior.studies.study import Scoring, run_study
 from poseterior.studies.workshop import Workshop
 
@@ -146,7 +148,8 @@ def test_the_study_runs_from_end_to_end(tmp_path: Path, monkeypatch: pytest.Monk
     for name, changes in sizes.items():
         cls: Any = MESH_LIFTERS[name]
         monkeypatch.setitem(cls.PRESETS, "small", cls.Config(**changes))
-    monkeypatch.setattr("poseterior.studies.mesh_table._DRAWN", {"small": 30})
+    monkeypatch.setitem(DRAWN, "small", 30)
+    monkeypatch.setattr("poseterior.studies.mesh_samples._COUNTS", {"small": (1, 3)})
     workshop = Workshop(data(), tmp_path, budget=0.0005)
     result = run_study(MESH_TABLE, workshop, Scoring(hypotheses=5, every=2))
     rows = result["rows"]
@@ -159,3 +162,16 @@ def test_the_study_runs_from_end_to_end(tmp_path: Path, monkeypatch: pytest.Monk
         assert row["re_mm"] <= row["mpjpe_mm"]
         assert (row["ece_median"] is None) == (row["method"] == "hmr")
     assert any("at n = 25" in note for note in result["notes"])
+    _others_share_its_trainings(workshop)
+
+
+def _others_share_its_trainings(workshop: Workshop) -> None:
+    trained = set((workshop.out / "checkpoints").iterdir())
+    samples = run_study(MESH_SAMPLES, workshop, Scoring(hypotheses=5, every=2))
+    assert len(samples["rows"]) == 3 * 2 * 2
+    assert set((workshop.out / "checkpoints").iterdir()) == trained
+    ablation = run_study(MESH_ABLATION, workshop, Scoring(hypotheses=5, every=2))
+    assert len(ablation["rows"]) == 4 * 2 * 3
+    assert any("Least at n = 25" in note for note in ablation["notes"])
+    (new,) = {p for p in (workshop.out / "checkpoints").iterdir() if p.is_dir()} - trained
+    assert new.name == "multi_bodies_without_reprojection"

@@ -112,7 +112,10 @@ MAIN: dict[str, tuple[str, ...]] = {
         "energy_score_mm",
     ),
     "samples": ("hypotheses", "min_mpjpe_mm", "min_pa_mpjpe_mm"),
-    "mesh_table": ("n", "mpjpe_mm", "re_mm", "vertex_mm", "ece_median"),
+    **dict.fromkeys(
+        ("mesh_table", "mesh_ablation", "mesh_samples"),
+        ("n", "mpjpe_mm", "re_mm", "vertex_mm", "ece_median"),
+    ),
     "diversity": (
         "spread_x_mm", "spread_y_mm", "spread_z_mm", "worst_pa_mpjpe_mm",
         "bone_length_deviation", "bone_asymmetry", "heatmap_sigma_correlation",

@@ -21,7 +21,8 @@ __all__ = ["figures", "reliabilities"]
 def figures(result: Mapping[str, Any]) -> str:
     """The charts that the study is about."""
     draw = {
-        "table1": _scatter, "samples": _curves, "mesh_table": _curves, "diversity": _diversity,
+        "table1": _scatter, "samples": _curves, "diversity": _diversity, "mesh_table": _curves,
+        "mesh_ablation": _curves, "mesh_samples": _curves,
     }  # fmt: skip
     return draw.get(study_name(result), _dots)(result)
 

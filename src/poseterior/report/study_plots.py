@@ -36,7 +36,8 @@ def write_study_plot(result: Mapping[str, Any], path: Path) -> Path | None:
         InputError: the path cannot be written.
     """
     draw = {
-        "table1": _scatter, "samples": _curves, "mesh_table": _curves, "diversity": _diversity,
+        "table1": _scatter, "samples": _curves, "diversity": _diversity, "mesh_table": _curves,
+        "mesh_ablation": _curves, "mesh_samples": _curves,
     }  # fmt: skip
     figure = draw.get(study_name(result), _dots)(result)
     if figure is None:

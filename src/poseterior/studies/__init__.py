@@ -5,6 +5,8 @@ from __future__ import annotations
 from poseterior.studies.ablation import ABLATION
 from poseterior.studies.ambiguous import AMBIGUOUS
 from poseterior.studies.diversity import DIVERSITY
+from poseterior.studies.mesh_ablation import MESH_ABLATION
+from poseterior.studies.mesh_samples import MESH_SAMPLES
 from poseterior.studies.mesh_table import MESH_TABLE
 from poseterior.studies.samples import SAMPLES
 from poseterior.studies.study import Study
@@ -13,5 +15,8 @@ from poseterior.studies.table1 import TABLE1
 __all__ = ["STUDIES"]
 
 STUDIES: dict[str, Study] = {
-    study.name: study for study in (TABLE1, AMBIGUOUS, ABLATION, SAMPLES, DIVERSITY, MESH_TABLE)
+    study.name: study
+    for study in (
+        TABLE1, AMBIGUOUS, ABLATION, SAMPLES, DIVERSITY, MESH_TABLE, MESH_ABLATION, MESH_SAMPLES,
+    )
 }

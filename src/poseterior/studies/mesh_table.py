@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,10 +20,13 @@ from poseterior.studies.mesh_scored import COUNTS, Chosen, best_of, calibration,
 from poseterior.studies.study import Row, Rows, Scoring, Study
 from poseterior.studies.workshop import Trained, Workshop
 
-__all__ = ["MESH_TABLE", "METHODS", "MeshMethod", "pose_prior"]
+__all__ = [
+    "DRAWN", "MESH_TABLE", "METHODS", "MeshMethod", "body_rows", "by_prior", "pose_prior",
+    "quantised_draws",
+]  # fmt: skip
 
 # Bodies drawn of a flow before they are quantised; 4096 as published (paper 002, Section 5.2).
-_DRAWN = {"small": 512, "paper": 4096}
+DRAWN = {"small": 512, "paper": 4096}
 
 
 def pose_prior(workshop: Workshop) -> PosePrior:
@@ -51,7 +54,7 @@ def _drawn(posterior: MeshPosterior, count: int, generator: torch.Generator) -> 
     return posterior.sample_parameters((count,), generator)
 
 
-def _by_prior(prior: PosePrior | None) -> Chosen:
+def by_prior(prior: PosePrior | None) -> Chosen:
     """n-quantised best-of-M (paper 004, Eq. 2 and 3); without a prior all weigh the same."""
 
     def chosen(posterior: MeshPosterior, count: int, generator: torch.Generator) -> BodyParameters:
@@ -61,16 +64,26 @@ def _by_prior(prior: PosePrior | None) -> Chosen:
     return chosen
 
 
-def _mode_or_quantised(drawn: int) -> Chosen:
-    """The mode for n = 1, else draws quantised (paper 002, Section 5.2)."""
+def quantised_draws(drawn: int) -> Chosen:
+    """Of so many draws, those that stand for all (paper 002, Section 5.2)."""
 
     def chosen(posterior: MeshPosterior, count: int, generator: torch.Generator) -> BodyParameters:
-        assert isinstance(posterior, LatentBodies)
-        if count == 1:
-            return posterior.centre_parameters.map(lambda value: value[None])
         bodies = posterior.sample_parameters((drawn,), generator)
         members = quantized(posterior.poses(bodies), count, generator=generator).members
         return bodies[members, torch.arange(members.shape[1])]
+
+    return chosen
+
+
+def _mode_or_quantised(drawn: int) -> Chosen:
+    """The mode for n = 1, else draws quantised."""
+    several = quantised_draws(drawn)
+
+    def chosen(posterior: MeshPosterior, count: int, generator: torch.Generator) -> BodyParameters:
+        assert isinstance(posterior, LatentBodies)
+        if count > 1:
+            return several(posterior, count, generator)
+        return posterior.centre_parameters.map(lambda value: value[None])
 
     return chosen
 
@@ -94,27 +107,40 @@ class MeshMethod:
     def run(self, workshop: Workshop, scoring: Scoring) -> Rows:
         """Train, or find, and score on plain and ambiguous observations."""
         trained = workshop.trained(self.name)
-        return rows_of(self, trained, workshop, scoring)
+        prior = pose_prior(workshop) if self.weighted else None
+        about = {"method": self.name}
+        return body_rows(
+            about, trained, self.choose(workshop), workshop, scoring, prior, self.counts
+        )
 
 
-def rows_of(method: MeshMethod, trained: Trained, workshop: Workshop, scoring: Scoring) -> Rows:
-    """A row for each set of observations and each n."""
+def body_rows(
+    about: Mapping[str, Any],
+    trained: Trained,
+    chosen: Chosen,
+    workshop: Workshop,
+    scoring: Scoring,
+    prior: PosePrior | None = None,
+    counts: Sequence[int] = COUNTS,
+) -> Rows:
+    """A row of `about` and the errors for each set of observations and each n.
+
+    Calibration is that of the lifter's posterior, weighted by `prior` if there is one.
+    """
     data, lifter = workshop.data, trained.lifter
     assert isinstance(data, MeshData)
     assert isinstance(lifter, MeshLifter)
-    chosen = method.choose(workshop)
-    scored: Lifter = PriorWeighted(lifter, pose_prior(workshop)) if method.weighted else lifter
+    scored: Lifter = lifter if prior is None else PriorWeighted(lifter, prior)
+    # One body has no spread: drawn more often it would look sure of itself.
+    drawn = scoring.hypotheses if max(counts) > 1 else 1
+    made = {"train_s": trained.seconds, "steps": trained.steps}
     rows: Rows = []
     for name, test in data.tests.items():
         some = every_nth(test, scoring.every)
-        about = {"method": method.name, "data": name}
-        # One body has no spread: drawn more often it would look sure of itself.
-        drawn = scoring.hypotheses if max(method.counts) > 1 else 1
         calibrated = calibration(scored, some, drawn, scoring.seed)
-        for count in method.counts:
+        for count in counts:
             errors = best_of(lifter, chosen, count, some, scoring.seed)
-            rows.append(about | {"n": count} | errors | calibrated
-                        | {"train_s": trained.seconds, "steps": trained.steps})  # fmt: skip
+            rows.append({**about, "data": name, "n": count, **errors, **calibrated, **made})
     return rows
 
 
@@ -122,8 +148,8 @@ METHODS = (
     MeshMethod("hmr", lambda workshop: _only, counts=(1,)),
     MeshMethod("mesh_mdn", lambda workshop: _some_means),
     MeshMethod("mesh_cvae", lambda workshop: _drawn),
-    MeshMethod("multi_bodies", lambda workshop: _by_prior(pose_prior(workshop)), weighted=True),
-    MeshMethod("prohmr", lambda workshop: _mode_or_quantised(_DRAWN[workshop.preset])),
+    MeshMethod("multi_bodies", lambda workshop: by_prior(pose_prior(workshop)), weighted=True),
+    MeshMethod("prohmr", lambda workshop: _mode_or_quantised(DRAWN[workshop.preset])),
 )
 
 
