@@ -7,7 +7,7 @@ depends on who is fitted beside them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -33,13 +33,18 @@ class FitSettings:
 
     Attributes:
         iterations: at most so many steps.
-        tolerance: a fit is done when a step lowers its energy by less than this share of it.
+        tolerance: a fit is done when a step lowers its energy by less, nats.
+        softened: before, keypoints are so many times as uncertain, one after the other: from far
+            away certain keypoints lead into valleys that are narrow and long.
+        softened_iterations: steps of each of these.
         scale: of the robust error, in standard deviations of a keypoint; None for least squares.
     """
 
     iterations: int = 30
-    tolerance: float = 1e-4
+    tolerance: float = 0.02
     scale: float | None = 10.0
+    softened: tuple[float, ...] = (16.0, 4.0)
+    softened_iterations: int = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +62,7 @@ class FittedBodies:
         starts: (N, B) all bodies that fitting ended at, in the order of the starts.
         start_energy: (N, B) theirs.
         start_residual_px: (N, B) root mean square px before fitting; NaN without keypoints.
+        end_residual_px: (N, B) the same after.
     """
 
     posterior: LaplaceBodies
@@ -69,6 +75,7 @@ class FittedBodies:
     starts: BodyParameters
     start_energy: Tensor
     start_residual_px: Tensor
+    end_residual_px: Tensor
 
     def reweighted(
         self, count: int, generator: torch.Generator | None = None, proposal: str = "laplace"
@@ -121,19 +128,23 @@ def fitted(
     latents = _start_latents(energy.prior, start, generator)
     with torch.no_grad():
         before = energy.landmarks(latents)
+    for times in settings.softened:
+        soft = replace(settings, iterations=settings.softened_iterations)
+        latents = minimise(energy.softened(times), latents, soft).latents
     ends = minimise(energy, latents, settings)
     best = ends.linear.value.argmin(0)
     people = torch.arange(len(best), device=best.device)
     posterior = LaplaceBodies(energy, ends.latents[best, people], ends.linear.hessian[best, people])
     few = sum(view.valid.sum(-1) for view in energy.views) < FEWEST
     with torch.no_grad():
-        every = energy.prior.decode(ends.latents)
-        landmarks = posterior.energy.landmarks(posterior.best[None])
+        every, after = energy.prior.decode(ends.latents), energy.landmarks(ends.latents)
+        landmarks = after[best, people][None]
     return FittedBodies(
         posterior, every[best, people], ends.linear.value[best, people],
         energy.evidence(landmarks)[:, 0], _residual_px(energy, landmarks)[:, 0],
         few, _notes(energy, few), every, ends.linear.value,
-        _residual_px(energy, before).square().nanmean((0, -1)).sqrt(),
+        _root_mean_square(_residual_px(energy, before)),
+        _root_mean_square(_residual_px(energy, after)),
     )  # fmt: skip
 
 
@@ -148,22 +159,25 @@ class Ends(NamedTuple):
 @torch.no_grad()
 def minimise(energy: FitEnergy, latents: Tensor, settings: FitSettings) -> Ends:
     """Levenberg's and Marquardt's method from latents (N, B, D), each for itself."""
-    now = energy.linear(latents)
-    damping, done = torch.full_like(now.value, 1e-2), torch.zeros_like(now.value, dtype=torch.bool)
-    steps = 0
-    while steps < settings.iterations and not bool(done.all()):
-        steps += 1
-        moved = latents + _step(now, damping)
+    latents, now = latents.clone(), energy.linear(latents)
+    damping = torch.full_like(now.value, 1e-2)
+    done = torch.zeros_like(now.value, dtype=torch.bool)
+    for step in range(settings.iterations):
+        rows = (~done).any(1).nonzero()[:, 0]  # starts that are not done for everybody
+        if not len(rows):
+            return Ends(latents, now, step)
+        at, strength = Linear(*(each[rows] for each in now)), damping[rows]
+        moved = latents[rows] + _step(at, strength).to(latents)
         new = energy.linear(moved)
-        better = (new.value < now.value) & ~done
-        gain = torch.where(better, now.value - new.value, 0.0)
-        enough = gain < settings.tolerance * now.value
-        latents = torch.where(better[..., None], moved, latents)
-        damping_then = damping
-        damping = torch.where(better, damping / 5, damping * 5).clamp(1e-6, 1e6)
-        now = Linear(*(_where(better, a, b) for a, b in zip(new, now, strict=True)))
-        done = done | (enough & (better | (damping_then > 10)))
-    return Ends(latents, now, steps)
+        better = (new.value < at.value) & ~done[rows]
+        gain = torch.where(better, at.value - new.value, 0.0)
+        stuck = (gain < settings.tolerance) & (better | (strength > 10))
+        latents[rows] = _where(better, moved, latents[rows])
+        for whole, then, before in zip(now, new, at, strict=True):
+            whole[rows] = _where(better, then, before)
+        damping[rows] = torch.where(better, strength / 5, strength * 5).clamp(1e-6, 1e6)
+        done[rows] |= stuck
+    return Ends(latents, now, settings.iterations)
 
 
 def _where(condition: Tensor, first: Tensor, second: Tensor) -> Tensor:
@@ -211,6 +225,11 @@ def _residual_px(energy: FitEnergy, landmarks: Tensor) -> Tensor:
         for view in energy.views
     ]
     return torch.stack(each)
+
+
+def _root_mean_square(residual: Tensor) -> Tensor:
+    """(N, B) of (V, N, B, J), over all keypoints that there are."""
+    return residual.square().nanmean((0, -1)).sqrt()
 
 
 def _notes(energy: FitEnergy, few: Tensor) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ keypoint s standard deviations away it counts half, of one far away no more than
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -20,13 +21,15 @@ from torch import Tensor
 from poseterior.geometry.skeleton import Skeleton
 from poseterior.meshes.fitting_evidence import Evidence
 from poseterior.meshes.fitting_prior import GivenPrior
+from poseterior.meshes.landmark_slopes import landmark_slopes
+from poseterior.meshes.parameters import BodyParameters
 from poseterior.meshes.skinned_body import SkinnedBody
 
 __all__ = ["FitEnergy", "Linear"]
 
 
 class Linear(NamedTuple):
-    """E (N, B), its gradient (N, B, D) and Gauss's and Newton's Hessian (N, B, D, D)."""
+    """E (N, B); float64 gradient (N, B, D) and Gauss's and Newton's Hessian (N, B, D, D)."""
 
     value: Tensor
     gradient: Tensor
@@ -54,6 +57,11 @@ class FitEnergy:
         self.body, self.skeleton, self.prior = body, skeleton, prior
         self.views, self.scale = views, scale
 
+    def softened(self, times: float) -> FitEnergy:
+        """The same with keypoints so many times as uncertain."""
+        views = [replace(view, whiten=view.whiten / times) for view in self.views]
+        return FitEnergy(self.body, self.skeleton, self.prior, views, self.scale)
+
     def landmarks(self, latents: Tensor) -> Tensor:
         """(N, B, J, 3) metres."""
         return self.body.landmarks_of(self.prior.decode(latents), self.skeleton)
@@ -72,27 +80,68 @@ class FitEnergy:
 
     def linear(self, latents: Tensor) -> Linear:
         """E and its derivatives; far keypoints count in the Hessian what they pull."""
+        if latents.shape[:2].numel() == 1:  # the flow's derivatives cannot be batched over one
+            return Linear(*(value[:1] for value in self.linear(latents.repeat(2, 1, 1))))
         with torch.enable_grad():
-            latents = latents.detach().requires_grad_()
-            landmarks, more = self._outputs(latents)
-            outputs = torch.cat([landmarks.flatten(-2), more], -1)
-            unit = torch.eye(outputs.shape[-1]).to(outputs)
-            unit = unit[:, None, None].expand(-1, *outputs.shape)
-            (slopes,) = torch.autograd.grad(outputs, latents, unit, is_grads_batched=True)
-        latents, landmarks, more = latents.detach(), landmarks.detach(), more.detach()
-        slopes = slopes.movedim(0, -2)  # (N, B, 3 J + P, D)
-        by_landmark, by_more = slopes.split([3 * landmarks.shape[-2], more.shape[-1]], -2)
-        by_landmark = by_landmark.unflatten(-2, (-1, 3))
-        unit = torch.eye(latents.shape[-1]).to(latents)
-        gradient = latents + (by_more.mT @ more[..., None])[..., 0]
-        hessian = unit + by_more.mT @ by_more
-        for view in self.views:
-            error = view.error(landmarks)
-            pull = (view.share * self._robust(error.square().sum(-1))[1]).sqrt()[..., None]
-            rows = ((view.slope(landmarks) @ by_landmark) * pull[..., None]).flatten(-3, -2)
-            gradient = gradient + (rows.mT @ (error * pull).flatten(-2)[..., None])[..., 0]
-            hessian = hessian + rows.mT @ rows
+            moving = latents.detach().requires_grad_()
+            bodies = self.prior.decode(moving)
+            more = self.prior.more(bodies)
+            by_more = _pulled_back(moving, [(more, _units(more))])
+        with torch.no_grad():
+            landmarks = self.body.landmarks_of(bodies, self.skeleton)
+        errors, slopes = zip(*(self._weighed(view, landmarks) for view in self.views), strict=True)
+        # Of one camera, what it sees of the landmarks is less than they are.
+        ways = slopes[0] if len(slopes) == 1 else _units(landmarks).movedim(0, -2)
+        by_ways = self._along(ways, bodies, moving)
+        rows = [by_ways] if len(slopes) == 1 else [slope @ by_ways for slope in slopes]
+        return self._assembled(moving.detach(), landmarks, more.detach(), by_more, errors, rows)
+
+    def _assembled(
+        self,
+        latents: Tensor,
+        landmarks: Tensor,
+        more: Tensor,
+        by_more: Tensor,
+        errors: Sequence[Tensor],
+        rows: Sequence[Tensor],
+    ) -> Linear:
+        slopes = by_more.double()  # in single precision I + J' J may have no Cholesky factor
+        gradient = latents.double() + (slopes.mT @ more.double()[..., None])[..., 0]
+        hessian = torch.eye(latents.shape[-1]).to(slopes) + slopes.mT @ slopes
+        for error, row in zip(errors, rows, strict=True):
+            flat = row.flatten(-3, -2).double()  # (N, B, 2 J, D)
+            gradient = gradient + (flat.mT @ error.flatten(-2)[..., None].double())[..., 0]
+            hessian = hessian + flat.mT @ flat
         return Linear(self._value(latents, landmarks, more), gradient, hessian)
+
+    def _weighed(self, view: Evidence, landmarks: Tensor) -> tuple[Tensor, Tensor]:
+        """Errors (N, B, J, 2) and their derivatives (N, B, J, 2, 3), by what they pull."""
+        error = view.error(landmarks)
+        pull = (view.share * self._robust(error.square().sum(-1))[1]).sqrt()[..., None]
+        return error * pull, view.slope(landmarks) * pull[..., None]
+
+    def _along(self, ways: Tensor, bodies: BodyParameters, latents: Tensor) -> Tensor:
+        """(N, B, J, Q, D): how far landmarks move along directions (N, B, J, Q, 3)."""
+        if self.body.corrected:
+            with torch.enable_grad():
+                landmarks = self.body.landmarks_of(bodies, self.skeleton)
+            one = torch.eye(ways.shape[2]).to(ways)
+            each = torch.einsum("nbjqx,ji->jqnbix", ways, one).flatten(0, 1)
+            found = _pulled_back(latents, [(landmarks, each)])
+        else:
+            slopes = landmark_slopes(self.body, bodies, self.skeleton, ways)
+            by = {
+                "global_orient": slopes.rotations[..., 0, :, :],
+                "body_pose": slopes.rotations[..., 1:, :, :],
+                "betas": slopes.betas,
+                "transl": slopes.transl,
+            }
+            pairs = [
+                (getattr(bodies, name), value.flatten(2, 3).movedim(2, 0))
+                for name, value in by.items()
+            ]
+            found = _pulled_back(latents, pairs)
+        return found.unflatten(2, ways.shape[2:4])
 
     def _outputs(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         """Landmarks, and what the prior adds to u, (N, B, P)."""
@@ -109,3 +158,25 @@ class FitEnergy:
             return square, torch.ones_like(square)
         kept = 1 / (1 + square / self.scale**2)
         return square * kept, kept.square()
+
+
+def _units(values: Tensor) -> Tensor:
+    """(P, ..., P): of each number of values (..., P), which one it is."""
+    rows = torch.eye(values.shape[-1]).to(values)
+    return rows.reshape(len(rows), *[1] * (values.ndim - 1), len(rows)).expand(-1, *values.shape)
+
+
+def _pulled_back(latents: Tensor, pairs: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """(N, B, Q, D): derivatives by latents, of Q numbers whose derivatives by others are given.
+
+    Each pair is (...) of what depends on the latents, and (Q, ...).
+    """
+    count = len(pairs[0][1])
+    used = [pair for pair in pairs if pair[0].requires_grad and count]
+    if not used:
+        return latents.new_zeros(*latents.shape[:-1], count, latents.shape[-1])
+    (found,) = torch.autograd.grad(
+        [pair[0] for pair in used], latents, [pair[1].contiguous() for pair in used],
+        is_grads_batched=True, retain_graph=True,
+    )  # fmt: skip
+    return found.movedim(0, -2)

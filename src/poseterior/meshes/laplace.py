@@ -32,7 +32,7 @@ class LaplaceBodies(LatentBodies):
     Attributes:
         energy: E.
         best: (B, D) u*.
-        factor: (B, D, D) lower triangular, factor factor' the precision H.
+        factor: (B, D, D) lower triangular, float64, factor factor' the precision H.
     """
 
     def __init__(self, energy: FitEnergy, best: Tensor, hessian: Tensor) -> None:
@@ -43,8 +43,8 @@ class LaplaceBodies(LatentBodies):
     def latents(self, normal: Tensor) -> Tensor:
         """Latents u (N, B, D) of standard normal numbers."""
         upper = self.factor.mT
-        offset = torch.linalg.solve_triangular(upper, normal[..., None], upper=True)
-        return self.best + offset[..., 0]
+        offset = torch.linalg.solve_triangular(upper, normal[..., None].to(upper), upper=True)
+        return self.best + offset[..., 0].to(normal)
 
     @property
     def covariance(self) -> Tensor:
@@ -53,7 +53,8 @@ class LaplaceBodies(LatentBodies):
 
     def log_density(self, latents: Tensor) -> Tensor:
         """(N, B) nats of latents, but for D log(2 pi) / 2."""
-        whitened = (self.factor.mT @ (latents - self.best)[..., None])[..., 0]
+        off = (latents - self.best).to(self.factor)
+        whitened = (self.factor.mT @ off[..., None])[..., 0]
         log_det = self.factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return log_det - 0.5 * whitened.square().sum(-1)
 
@@ -105,7 +106,7 @@ def reweighted(
     density = (
         laplace.log_density(latents) if proposal == "laplace" else -0.5 * normal.square().sum(-1)
     )
-    weights = (-laplace.energy(latents) - density).softmax(0)
+    weights = (-laplace.energy(latents) - density).softmax(0).to(mean)
     bodies = laplace.energy.prior.decode(latents)
     posterior = BodySet(bodies, laplace.body, laplace.skeleton, weights)
     return Reweighted(posterior, 1 / weights.square().sum(0), latents)
