@@ -45,6 +45,8 @@ _COLUMNS = {
                meaning="MPJPE of the best of n bodies: 14 joints, pelvises put together."),
         Column("re_mm", "Best of n, aligned", "mm",
                meaning="The same after Procrustes alignment (reconstruction error)."),
+        Column("effective_number", "Effective", "", 1, "",
+               "Median of 1 over the sum of the squared weights of a set of bodies."),
         Column("vertex_mm", "Surface", "mm",
                meaning="Mean distance of the vertices of the best of n bodies from the truth's."),
         Column("poses", "Poses", digits=0, better="", meaning="Poses scored."),

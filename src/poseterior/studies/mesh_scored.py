@@ -15,14 +15,14 @@ from poseterior.geometry.units import mm
 from poseterior.meshes.fixed_bodies import FixedBodies
 from poseterior.meshes.mesh_lifter import MeshLifter
 from poseterior.meshes.mesh_losses import distance
-from poseterior.meshes.mesh_posterior import MeshPosterior
+from poseterior.meshes.mesh_posterior import BodySet, MeshPosterior
 from poseterior.meshes.parameters import BodyParameters
 from poseterior.metrics.bootstrap import ClipGroups, GroupSums, interval, resamples
 from poseterior.metrics.pose_error import mpjpe, pa_mpjpe
 from poseterior.posterior import Lifter
 from poseterior.seeding import generator_from
 
-__all__ = ["COUNTS", "Chosen", "best_of", "calibration", "every_nth"]
+__all__ = ["COUNTS", "Chosen", "best_of", "calibration", "effective_number", "every_nth"]
 
 COUNTS = (1, 5, 10, 25)
 ERRORS = ("mpjpe_mm", "re_mm", "vertex_mm")
@@ -91,6 +91,18 @@ def _with_intervals(sums: Tensor) -> dict[str, Any]:
         found[name] = float(means[k])
         found[f"{name}_interval"] = interval(replicates[:, k], found[name])
     return found
+
+
+@torch.no_grad()
+def effective_number(lifter: Lifter, test: FixedBodies) -> float | None:
+    """Median over observations of 1 / sum w² of a set's weights; None where nothing is weighted."""
+    numbers = []
+    for start in range(0, len(test.frame), _BLOCK):
+        posterior = lifter(test.keypoints[start : start + _BLOCK])
+        if not isinstance(posterior, BodySet):
+            return None
+        numbers.append(1 / posterior.weights.square().sum(0))
+    return float(torch.cat(numbers).median())
 
 
 def calibration(lifter: Lifter, test: FixedBodies, hypotheses: int, seed: int) -> dict[str, Any]:

@@ -16,7 +16,14 @@ from poseterior.meshes.quantized import PriorWeighted, quantized_bodies
 from poseterior.posterior import Lifter
 from poseterior.quantization import quantized
 from poseterior.studies.mesh_data import MeshData, mesh_data
-from poseterior.studies.mesh_scored import COUNTS, Chosen, best_of, calibration, every_nth
+from poseterior.studies.mesh_scored import (
+    COUNTS,
+    Chosen,
+    best_of,
+    calibration,
+    effective_number,
+    every_nth,
+)
 from poseterior.studies.study import Row, Rows, Scoring, Study
 from poseterior.studies.workshop import Trained, Workshop
 
@@ -138,6 +145,7 @@ def body_rows(
     for name, test in data.tests.items():
         some = every_nth(test, scoring.every)
         calibrated = calibration(scored, some, drawn, scoring.seed)
+        calibrated["effective_number"] = effective_number(scored, some)
         for count in counts:
             errors = best_of(lifter, chosen, count, some, scoring.seed)
             rows.append({**about, "data": name, "n": count, **errors, **calibrated, **made})
@@ -177,6 +185,11 @@ def _notes(rows: Rows) -> Sequence[str]:
         said.append(
             f"Its error {falls} from n = 1 to 25: {first['mpjpe_mm']:.1f} to "
             f"{ours['mpjpe_mm']:.1f} mm."
+        )
+    if ours and ours.get("effective_number"):
+        said.append(
+            f"Its prior leaves {ours['effective_number']:.1f} of its bodies: the median of 1 over "
+            "the sum of their squared weights."
         )
     flow = _of(rows, "prohmr", "ambiguous", 25)
     if ours and flow:
