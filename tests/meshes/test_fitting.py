@@ -148,7 +148,7 @@ def test_a_wrong_keypoint_with_high_confidence_is_left_alone_by_the_robust_error
     )
     assert (
         fit_body(BODY, wild, PRIOR, start=CENTRE).energy.isfinite().all()
-    )  # nobody is there; still a body
+    )
 
 
 def test_few_keypoints_leave_the_prior_and_say_so() -> None:

@@ -40,7 +40,7 @@ class FitSettings:
         scale: of the robust error, in standard deviations of a keypoint; None for least squares.
     """
 
-    iterations: int = 30
+    iterations: int = 10
     tolerance: float = 0.02
     scale: float | None = 10.0
     softened: tuple[float, ...] = (16.0, 4.0)
