@@ -7,7 +7,7 @@ depends on who is fitted beside them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -22,8 +22,17 @@ from poseterior.meshes.laplace import LaplaceBodies, Reweighted, reweighted
 from poseterior.meshes.parameters import BodyParameters
 from poseterior.meshes.skinned_body import SkinnedBody
 
-__all__ = ["FitSettings", "FittedBodies", "Start", "fit_body", "minimise"]
+__all__ = [
+    "FitSettings",
+    "FittedBodies",
+    "Start",
+    "fit_body",
+    "fitted",
+    "minimise",
+    "require_same_body",
+]
 
+_FIRST_DAMPING = 1e-2
 Start = int | Tensor | BodyParameters | None
 
 
@@ -40,8 +49,8 @@ class FitSettings:
         scale: of the robust error, in standard deviations of a keypoint; None for least squares.
     """
 
-    iterations: int = 10
-    tolerance: float = 0.02
+    iterations: int = 8
+    tolerance: float = 0.05
     scale: float | None = 10.0
     softened: tuple[float, ...] = (16.0, 4.0)
     softened_iterations: int = 2
@@ -113,7 +122,7 @@ def fit_body(
             body that the prior is not of, or that has no such landmarks.
     """
     settings = settings or FitSettings()
-    _require_same_body(body, prior)
+    require_same_body(body, prior)
     keypoints = keypoints.to(body.heads)
     evidence = evidence_of(keypoints, weights)
     given = prior.given(keypoints)
@@ -128,24 +137,33 @@ def fitted(
     latents = _start_latents(energy.prior, start, generator)
     with torch.no_grad():
         before = energy.landmarks(latents)
-    for times in settings.softened:
-        soft = replace(settings, iterations=settings.softened_iterations)
-        latents = minimise(energy.softened(times), latents, soft).latents
-    ends = minimise(energy, latents, settings)
+    ends = minimise(energy, _approached(energy, latents, settings), settings)
     best = ends.linear.value.argmin(0)
     people = torch.arange(len(best), device=best.device)
     posterior = LaplaceBodies(energy, ends.latents[best, people], ends.linear.hessian[best, people])
-    few = sum(view.valid.sum(-1) for view in energy.views) < FEWEST
+    counts = torch.stack([view.valid.sum(-1) for view in energy.views]).sum(0)
+    few = counts < FEWEST
     with torch.no_grad():
         every, after = energy.prior.decode(ends.latents), energy.landmarks(ends.latents)
         landmarks = after[best, people][None]
     return FittedBodies(
         posterior, every[best, people], ends.linear.value[best, people],
         energy.evidence(landmarks)[:, 0], _residual_px(energy, landmarks)[:, 0],
-        few, _notes(energy, few), every, ends.linear.value,
+        few, _notes(counts), every, ends.linear.value,
         _root_mean_square(_residual_px(energy, before)),
         _root_mean_square(_residual_px(energy, after)),
     )  # fmt: skip
+
+
+@torch.no_grad()
+def _approached(energy: FitEnergy, latents: Tensor, settings: FitSettings) -> Tensor:
+    """Latents after the first steps; whether a step was better, the next one need not know."""
+    for times in settings.softened:
+        soft = energy.softened(times)
+        for _ in range(settings.softened_iterations):
+            at = soft.linear(latents)
+            latents = latents + _step(at, torch.full_like(at.value, _FIRST_DAMPING)).to(latents)
+    return latents
 
 
 class Ends(NamedTuple):
@@ -160,7 +178,7 @@ class Ends(NamedTuple):
 def minimise(energy: FitEnergy, latents: Tensor, settings: FitSettings) -> Ends:
     """Levenberg's and Marquardt's method from latents (N, B, D), each for itself."""
     latents, now = latents.clone(), energy.linear(latents)
-    damping = torch.full_like(now.value, 1e-2)
+    damping = torch.full_like(now.value, _FIRST_DAMPING)
     done = torch.zeros_like(now.value, dtype=torch.bool)
     for step in range(settings.iterations):
         rows = (~done).any(1).nonzero()[:, 0]  # starts that are not done for everybody
@@ -232,16 +250,18 @@ def _root_mean_square(residual: Tensor) -> Tensor:
     return residual.square().nanmean((0, -1)).sqrt()
 
 
-def _notes(energy: FitEnergy, few: Tensor) -> tuple[str, ...]:
-    counts = torch.stack([view.valid.sum(-1) for view in energy.views]).sum(0)
+def _notes(counts: Tensor) -> tuple[str, ...]:
+    """One line for each person of fewer than four keypoints."""
     return tuple(
-        f"person {person}: {int(counts[person])} keypoints, fewer than {FEWEST}: the posterior is "
-        "little else than the prior"
-        for person in few.nonzero()[:, 0].tolist()
+        f"person {person}: {count} keypoints, fewer than {FEWEST}: the posterior is little else "
+        "than the prior"
+        for person, count in enumerate(counts.tolist())
+        if count < FEWEST
     )
 
 
-def _require_same_body(body: SkinnedBody, prior: BodyPrior) -> None:
+def require_same_body(body: SkinnedBody, prior: BodyPrior) -> None:
+    """`InputError` unless the prior is over parameters of the body."""
     found = prior.body
     same = found.tree == body.tree and found.betas == body.betas
     require(

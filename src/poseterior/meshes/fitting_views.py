@@ -9,7 +9,7 @@ from torch import Tensor
 
 from poseterior.errors import require
 from poseterior.keypoints import Keypoints
-from poseterior.meshes.fitting import FitSettings, FittedBodies, Start, _require_same_body, fitted
+from poseterior.meshes.fitting import FitSettings, FittedBodies, Start, fitted, require_same_body
 from poseterior.meshes.fitting_energy import FitEnergy
 from poseterior.meshes.fitting_evidence import evidence_of
 from poseterior.meshes.fitting_prior import BodyPrior, GivenPrior
@@ -63,7 +63,7 @@ def fit_views(
             skeletons or batch sizes; a rotation that is none.
     """
     settings = settings or FitSettings()
-    _require_same_body(body, prior)
+    require_same_body(body, prior)
     views = [view.to(body.heads) for view in views]
     known = _checked(views, cameras, instants, reference)
     evidence = [
