@@ -7,7 +7,7 @@ nothing of what it costs through the chain of joints.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -69,9 +69,8 @@ def _by_betas(body: SkinnedBody, bodies: BodyParameters, skeleton: Skeleton) -> 
     start, slopes = betas, units
     if body.coefficients is not None:
         several = betas.repeat(body.betas, 1)
-        start, slopes = torch.func.jvp(
-            body.coefficients, (several,), (units.flatten(0, 1).clone(),)
-        )
+        moved: Any = torch.func.jvp(body.coefficients, (several,), (units.flatten(0, 1).clone(),))
+        start, slopes = moved
         start, slopes = start[:count], slopes.unflatten(0, (-1, count))
     known = torch.cat([start[None], start + slopes]).flatten(0, 1)
     repeated = bodies.expand(1 + body.betas, count).map(lambda value: value.flatten(0, 1))
