@@ -18,6 +18,10 @@ FLAGS = {
         "--image-size", "--focal", "--person", "--detector", "--finder", "--box", "--device",
         "--report",
     },
+    "mesh": {
+        "--out", "--hypotheses", "--lifter", "--body", "--representatives", "--frames", "--glb",
+        "--obj", "--report", "--seed", "--person", "--format",
+    },
     "score": {"--target", "--json", "--report", "--hypotheses"},
     "diagnose": {"--target", "--by", "--json", "--report", "--plots", "--hypotheses", "--seed"},
     "angles": {"--out", "--widest"},

@@ -22,7 +22,9 @@ from poseterior.keypoints import Keypoints
 from poseterior.posterior import Lifter, Posterior
 from poseterior.seeding import generator_from
 
-__all__ = ["BLOCK_ROWS", "MIN_JOINTS", "Sampling", "lifted_blocks", "placement"]
+__all__ = [
+    "BLOCK_ROWS", "MIN_JOINTS", "Sampling", "lifted_blocks", "observed_blocks", "placement",
+]  # fmt: skip
 
 BLOCK_ROWS = 64
 MIN_JOINTS = 4
@@ -71,13 +73,21 @@ def lifted_blocks(
         sampling: hypotheses, seed, densities.
         chunk: rows to read at a time; the result does not depend on it.
     """
+    for rows in observed_blocks(source, lifter, chunk):
+        yield _lift_block(rows, lifter, sampling, source.name)
+
+
+def observed_blocks(
+    source: KeypointSource, lifter: Lifter, chunk: int = DEFAULT_CHUNK
+) -> Iterator[ObservationRows]:
+    """Every row of a source, in order, 64 at a time; the lifter is in evaluation mode meanwhile."""
     require(chunk > 0, source.name, "chunk", expected="at least 1 row", found=chunk)
     rows = -(-chunk // BLOCK_ROWS) * BLOCK_ROWS
     done = 0
     with _evaluating(lifter):
         for read in source.chunks(rows):
             for start in range(0, len(read), BLOCK_ROWS):
-                yield _lift_block(_part(read, start), lifter, sampling, source.name)
+                yield _part(read, start)
             done += len(read)
     require(done == source.rows, source.name, "rows", expected=source.rows, found=done)
 

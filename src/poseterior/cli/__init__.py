@@ -12,6 +12,7 @@ from poseterior.cli.diagnose import Diagnose
 from poseterior.cli.evaluate import Evaluate
 from poseterior.cli.info import Info
 from poseterior.cli.lift import Lift
+from poseterior.cli.mesh import Mesh
 from poseterior.cli.outcome import run_to_exit_code
 from poseterior.cli.probability import Probability
 from poseterior.cli.recalibrate import Recalibrate
@@ -25,6 +26,7 @@ __all__ = ["COMMANDS", "main", "parse"]
 COMMANDS: dict[str, Any] = {
     "demo": Demo,
     "lift": Lift,
+    "mesh": Mesh,
     "score": Score,
     "diagnose": Diagnose,
     "angles": Angles,

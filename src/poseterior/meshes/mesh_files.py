@@ -106,9 +106,10 @@ class BodiesWriter:
             require_where(np.isfinite(value), value, self._path, name, start, "finite numbers")
         _check_weights(stored["weights"], np.ones(shape[1], bool), self._path, start)
         self._out.write(start, valid=np.ones(shape[1], bool), **stored)
-        self._write_labels(start, shape[1], labels or {})
+        self.label(start, shape[1], labels or {})
 
-    def _write_labels(self, start: int, count: int, labels: Mapping[str, np.ndarray]) -> None:
+    def label(self, start: int, count: int, labels: Mapping[str, np.ndarray]) -> None:
+        """Labels alone of so many people, for those that have no bodies; errors as of `write`."""
         for name, values in labels.items():
             array = np.asarray(values)
             self._require(name, name in LABELS, f"one of {', '.join(LABELS)}", name)

@@ -10,7 +10,7 @@ from poseterior.meshes.body import Body
 from poseterior.meshes.mesh_posterior import MeshPosterior
 from poseterior.meshes.parameters import BodyParameters
 
-__all__ = ["spread_colours", "vertex_spread"]
+__all__ = ["bodies_spread", "spread_colours", "vertex_spread"]
 
 _COLOURS = "viridis"
 
@@ -44,29 +44,39 @@ def vertex_spread(
     for name, value in (("hypotheses", hypotheses), ("chunk", chunk)):
         require(value > 0, "vertex_spread", name, expected="1 or more", found=value)
     bodies = posterior.sample_parameters((hypotheses,), generator)
+    return bodies_spread(posterior.body, bodies, chunk=chunk)
+
+
+@torch.no_grad()
+def bodies_spread(
+    body: Body, bodies: BodyParameters, weights: Tensor | None = None, chunk: int = 64
+) -> Tensor:
+    """The same (B, V) of given bodies (H, B), weighed by (H, B) if not alike, any positive sum."""
+    mass = torch.ones_like(bodies.betas[..., 0]) if weights is None else weights.to(bodies.betas)
     people = bodies.batch_shape[1]
     at_once = max(1, chunk // max(people, 1))
     parts = [
-        _spread(posterior.body, bodies[:, start : start + chunk], at_once)
+        _spread(body, bodies[:, part], mass[:, part, None, None], at_once)
         for start in range(0, max(people, 1), chunk)
+        for part in [slice(start, start + chunk)]
     ]
     return torch.cat(parts)
 
 
-def _spread(body: Body, bodies: BodyParameters, at_once: int) -> Tensor:
-    """(b, V) of bodies (H, b), so many hypotheses at a time."""
-    count = 0
-    mean = squares = torch.zeros((), device=bodies.betas.device)
+def _spread(body: Body, bodies: BodyParameters, weights: Tensor, at_once: int) -> Tensor:
+    """(b, V) of bodies (H, b) that weigh (H, b, 1, 1), so many hypotheses at a time."""
+    mass = mean = squares = torch.zeros((), device=bodies.betas.device)
+    nothing = torch.finfo(weights.dtype).tiny
     for start in range(0, len(bodies), at_once):
-        part = bodies[start : start + at_once]
+        part, own_weights = bodies[start : start + at_once], weights[start : start + at_once]
         points = body.vertices(part) - body.joints(part)[..., :1, :]
-        own, added = points.mean(0), len(points)
-        total = count + added
-        off = own - mean
-        between = off.square().sum(-1) * (count * added / total)
-        squares = squares + (points - own).square().sum((0, -1)) + between
-        mean, count = mean + off * (added / total), total
-    return (squares / count).sqrt()
+        added = own_weights.sum(0)
+        own = (own_weights * points).sum(0) / added.clamp_min(nothing)
+        share = added / (mass + added).clamp_min(nothing)
+        within = (own_weights * (points - own).square()).sum((0, -1))
+        squares = squares + within + ((own - mean).square() * mass * share).sum(-1)
+        mean, mass = mean + (own - mean) * share, mass + added
+    return (squares / mass[..., 0]).sqrt()
 
 
 def spread_colours(
