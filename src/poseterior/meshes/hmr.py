@@ -6,7 +6,7 @@ Its heads are what `multi_bodies` and the baselines multiply.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from poseterior.meshes.mesh_losses import LossWeights
 from poseterior.meshes.mesh_posterior import BodySet
 from poseterior.meshes.parameters import BodyParameters
 
-__all__ = ["Hmr", "HmrConfig", "IterativeHead", "RegressorSizes"]
+__all__ = ["BodyHeads", "Hmr", "HmrConfig", "IterativeHead", "RegressorSizes"]
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,39 @@ class IterativeHead(nn.Module):
         return vectors
 
 
-class Hmr(MeshLifter):
+class BodyHeads(MeshLifter):
+    """What regressors of a set of bodies share: an encoder, and the head that says all of them.
+
+    Args:
+        config: with `sizes` and `weights` besides what `MeshLifter` needs.
+        skeleton: of the keypoints.
+        heads: M.
+    """
+
+    def __init__(self, config: Any, skeleton: Skeleton, heads: int) -> None:
+        super().__init__(config, skeleton)
+        self.encoder = self.new_encoder()
+        self.head = IterativeHead(config.sizes.width, self.vector.start(), config.sizes, heads)
+
+    def forward(self, keypoints: Observation) -> BodySet:
+        conditions = self.conditions(keypoints)
+        bodies = self.vector.to_camera(self.bodies(conditions), conditions)
+        return BodySet(bodies, self.body, self.skeleton)
+
+    def bodies(self, conditions: Conditions) -> BodyParameters:
+        """(M, B) in the person's axes."""
+        return self.vector.decode(self.head(self.encoder(conditions.features)), conditions)
+
+    def losses(
+        self, keypoints: Observation, bodies: BodyParameters, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Paper 004, Eq. 8; metres, and keypoints in units of their spread."""
+        conditions = self.conditions(keypoints)
+        target = self.vector.to_person(bodies, conditions)
+        return self.total_loss(self.bodies(conditions), target, conditions, self.config.weights)
+
+
+class Hmr(BodyHeads):
     """One body: every hypothesis is the same."""
 
     name = "hmr"
@@ -110,24 +142,4 @@ class Hmr(MeshLifter):
     }
 
     def __init__(self, config: HmrConfig | None = None, skeleton: Skeleton = H36M_17) -> None:
-        super().__init__(config or HmrConfig(), skeleton)
-        sizes = self.config.sizes
-        self.encoder = self.new_encoder()
-        self.head = IterativeHead(sizes.width, self.vector.start(), sizes)
-
-    def forward(self, keypoints: Observation) -> BodySet:
-        conditions = self.conditions(keypoints)
-        bodies = self.vector.to_camera(self._bodies(conditions), conditions)
-        return BodySet(bodies, self.body, self.skeleton)
-
-    def _bodies(self, conditions: Conditions) -> BodyParameters:
-        """(1, B) in the person's axes."""
-        return self.vector.decode(self.head(self.encoder(conditions.features)), conditions)
-
-    def losses(
-        self, keypoints: Observation, bodies: BodyParameters, generator: torch.Generator
-    ) -> dict[str, Tensor]:
-        """Paper 004, Eq. 8 of one hypothesis; metres, and keypoints in units of their spread."""
-        conditions = self.conditions(keypoints)
-        target = self.vector.to_person(bodies, conditions)
-        return self.total_loss(self._bodies(conditions), target, conditions, self.config.weights)
+        super().__init__(config or HmrConfig(), skeleton, heads=1)

@@ -17,11 +17,9 @@ from torch import Tensor
 from poseterior.geometry.rotations import from_axis_angle, to_axis_angle
 from poseterior.geometry.skeleton import H36M_17, Skeleton
 from poseterior.lifters.conditioning import Conditions
-from poseterior.meshes.hmr import SMALL, IterativeHead, RegressorSizes
+from poseterior.meshes.hmr import SMALL, BodyHeads, RegressorSizes
 from poseterior.meshes.image_backbone import Observation
-from poseterior.meshes.mesh_lifter import MeshLifter
 from poseterior.meshes.mesh_losses import LossWeights
-from poseterior.meshes.mesh_posterior import BodySet
 from poseterior.meshes.parameters import BodyParameters
 
 __all__ = ["MeshMDN", "MeshMDNConfig", "virtual_prediction"]
@@ -50,7 +48,7 @@ class MeshMDNConfig:
     backbone: str = "keypoints"
 
 
-class MeshMDN(MeshLifter):
+class MeshMDN(BodyHeads):
     """Hypotheses are the means of the mixture, as at test time in the paper."""
 
     name = "mesh_mdn"
@@ -61,19 +59,12 @@ class MeshMDN(MeshLifter):
     }
 
     def __init__(self, config: MeshMDNConfig | None = None, skeleton: Skeleton = H36M_17) -> None:
-        super().__init__(config or MeshMDNConfig(), skeleton)
-        sizes = self.config.sizes
-        self.encoder = self.new_encoder()
-        self.head = IterativeHead(sizes.width, self.vector.start(), sizes, self.config.components)
+        config = config or MeshMDNConfig()
+        super().__init__(config, skeleton, config.components)
         # The means must differ, or all of them stay equally likely for ever.
         torch.nn.init.normal_(self.head.last.bias, std=0.1)
 
-    def forward(self, keypoints: Observation) -> BodySet:
-        conditions = self.conditions(keypoints)
-        bodies = self.vector.to_camera(self._bodies(conditions), conditions)
-        return BodySet(bodies, self.body, self.skeleton)
-
-    def _bodies(self, conditions: Conditions) -> BodyParameters:
+    def bodies(self, conditions: Conditions) -> BodyParameters:
         """(M, B) in the person's axes; all but `body_pose` is the mean over the components."""
         vectors = self.head(self.encoder(conditions.features))
         shared = vectors.mean(0, keepdim=True).expand_as(vectors)
@@ -87,7 +78,7 @@ class MeshMDN(MeshLifter):
         """Paper 004, Eq. 8 of the virtual prediction, and the mixture's likelihood in nats."""
         conditions = self.conditions(keypoints)
         target = self.vector.to_person(bodies, conditions)
-        mixture = self._bodies(conditions)
+        mixture = self.bodies(conditions)
         theta = to_axis_angle(mixture.body_pose).flatten(-2)
         truth = to_axis_angle(target.body_pose).flatten(-2)
         virtual, nll = virtual_prediction(theta, truth, self.config.variance)

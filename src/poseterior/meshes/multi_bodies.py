@@ -10,16 +10,10 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
 from poseterior.geometry.skeleton import H36M_17, Skeleton
-from poseterior.lifters.conditioning import Conditions
-from poseterior.meshes.hmr import SMALL, Hmr, HmrConfig, IterativeHead, RegressorSizes
-from poseterior.meshes.image_backbone import Observation
-from poseterior.meshes.mesh_lifter import MeshLifter
+from poseterior.meshes.hmr import SMALL, BodyHeads, Hmr, HmrConfig, RegressorSizes
 from poseterior.meshes.mesh_losses import LossWeights
-from poseterior.meshes.mesh_posterior import BodySet
-from poseterior.meshes.parameters import BodyParameters
 from poseterior.posterior import Lifter
 
 __all__ = ["MultiBodies", "MultiBodiesConfig"]
@@ -47,7 +41,7 @@ class MultiBodiesConfig:
     backbone: str = "keypoints"
 
 
-class MultiBodies(MeshLifter):
+class MultiBodies(BodyHeads):
     """M bodies of equal weight; `prior_weighted` weighs them by a pose prior (Eq. 2)."""
 
     name = "multi_bodies"
@@ -61,10 +55,8 @@ class MultiBodies(MeshLifter):
     def __init__(
         self, config: MultiBodiesConfig | None = None, skeleton: Skeleton = H36M_17
     ) -> None:
-        super().__init__(config or MultiBodiesConfig(), skeleton)
-        sizes = self.config.sizes
-        self.encoder = self.new_encoder()
-        self.head = IterativeHead(sizes.width, self.vector.start(), sizes, self.config.heads)
+        config = config or MultiBodiesConfig()
+        super().__init__(config, skeleton, config.heads)
 
     @property
     def base_config(self) -> HmrConfig:
@@ -86,20 +78,3 @@ class MultiBodies(MeshLifter):
         jitter = torch.randn(self.head.last.bias.shape, generator=draw).to(bias)
         several = bias.repeat(self.config.heads) + _JITTER / self.head.iterations * jitter
         self.head.last.bias.copy_(several)
-
-    def forward(self, keypoints: Observation) -> BodySet:
-        conditions = self.conditions(keypoints)
-        bodies = self.vector.to_camera(self._bodies(conditions), conditions)
-        return BodySet(bodies, self.body, self.skeleton)
-
-    def _bodies(self, conditions: Conditions) -> BodyParameters:
-        """(M, B) in the person's axes."""
-        return self.vector.decode(self.head(self.encoder(conditions.features)), conditions)
-
-    def losses(
-        self, keypoints: Observation, bodies: BodyParameters, generator: torch.Generator
-    ) -> dict[str, Tensor]:
-        """Paper 004, Eq. 8; metres, and keypoints in units of their spread."""
-        conditions = self.conditions(keypoints)
-        target = self.vector.to_person(bodies, conditions)
-        return self.total_loss(self._bodies(conditions), target, conditions, self.config.weights)
