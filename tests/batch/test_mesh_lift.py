@@ -112,9 +112,9 @@ def test_what_made_the_file(flow: MeshLifter, tmp_path: Path) -> None:
 def test_what_cannot_be_lifted_is_refused(flow: MeshLifter, tmp_path: Path) -> None:
     out = tmp_path / "m.npz"
     poses_only = CouplingFlow(CouplingFlowConfig())
-    with pytest.raises(InputError, match="coupling_flow: expected one over bodies.*poses only"):
+    with pytest.raises(InputError, match=r"coupling_flow: expected one over bodies.*poses only"):
         lift_bodies(source(4, ()), poses_only, out)
-    with pytest.raises(InputError, match="at least 4 valid joints.*found none in 2 rows"):
+    with pytest.raises(InputError, match=r"at least 4 valid joints.*found none in 2 rows"):
         lift_bodies(source(2, (0, 1)), flow, out)
     assert list(tmp_path.iterdir()) == []
 

@@ -90,7 +90,7 @@ def test_the_same_seed_gives_the_same_files(mesh, tmp_path):
         (["--body", "nobody"], ["body: ", "anny_light", "found nobody"]),
         (["--obj", "{folder}/in.npz"], ["in.npz", "a folder that can be written"]),
         (["--report", "{folder}/none/p.html"], ["p.html", "no folder"]),
-        (["--glb", "{folder}/in.npz.glb", "--report", "{folder}/in.npz.glb"], ["a file of its own"]),
+        (["--glb", "{folder}/a.glb", "--report", "{folder}/a.glb"], ["a file of its own"]),
         (["--format", "coco"], ["in.npz"]),
     ],
 )  # fmt: skip

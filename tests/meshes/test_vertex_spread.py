@@ -13,7 +13,7 @@ from poseterior.geometry.rotations import from_axis_angle
 from poseterior.geometry.skeleton import H36M_17
 from poseterior.meshes import BodyParameters
 from poseterior.meshes.mesh_posterior import BodySet, LatentBodies
-from poseterior.meshes.vertex_spread import spread_colours, vertex_spread
+from poseterior.meshes.vertex_spread import bodies_spread, spread_colours, vertex_spread
 
 BODY = stick_body()
 
@@ -129,3 +129,13 @@ def test_limits_are_kept_and_told() -> None:
     for bad in (-1.0, torch.nan):
         with pytest.raises(InputError, match="finite metres"):
             spread_colours(torch.tensor([bad]))
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 1000])
+def test_a_weight_counts_as_so_many_bodies(chunk: int) -> None:
+    bodies = posterior(3).sample_parameters((6,), torch.Generator().manual_seed(0))
+    counts = torch.tensor([0, 3, 1, 0, 2, 1])
+    weights = counts[:, None].expand(6, 3) / 7
+    repeated = bodies[torch.arange(6).repeat_interleave(counts)]
+    found = bodies_spread(BODY, bodies, weights, chunk)
+    np.testing.assert_allclose(found.numpy(), naive(repeated), rtol=1e-4, atol=1e-6)
