@@ -184,6 +184,14 @@ def test_meshes_are_written_for_others_to_read(flow: MeshLifter, tmp_path: Path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["all.glb", "deep", "glb", "m.npz"]
 
 
+def test_a_single_body_has_a_mesh_too(flow: MeshLifter, tmp_path: Path) -> None:
+    lift_bodies(source(1, hidden=()), flow, tmp_path / "m.npz", 1)
+    people = people_of(tmp_path / "m.npz", flow.body, H36M_17, [0], 5)
+    assert people[0].shares.tolist() == [1.0]
+    (file,) = write_objs(tmp_path / "obj", people, flow.body)
+    assert file.name == "frame_10_row_0_r1_w1.00.obj"
+
+
 def test_a_folder_gets_all_meshes_or_none(
     flow: MeshLifter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

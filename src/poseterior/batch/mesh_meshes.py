@@ -20,6 +20,8 @@ from poseterior.meshes.vertex_spread import spread_colours
 
 __all__ = ["is_glb_file", "spread_limits", "write_glbs", "write_objs"]
 
+_LEAST_M = 1e-3
+
 
 def is_glb_file(path: str | os.PathLike[str]) -> bool:
     """Whether a path means one file, and not a folder of files."""
@@ -27,8 +29,11 @@ def is_glb_file(path: str | os.PathLike[str]) -> bool:
 
 
 def spread_limits(people: Sequence[BodyPerson]) -> tuple[float, float]:
-    """Metres of the darkest and the lightest colour, the same for all people shown together."""
-    return 0.0, max(float(person.spread.max()) for person in people)
+    """Metres of the darkest and the lightest colour, the same for all people shown together.
+
+    At least a millimetre apart: a single hypothesis has no spread.
+    """
+    return 0.0, max(_LEAST_M, *(float(person.spread.max()) for person in people))
 
 
 def write_glbs(

@@ -25,6 +25,7 @@ class KeypointInput:
     """What a keypoint file does not tell, and whom to take of it."""
 
     input: InputPath
+    out: Path  # here so that the help lists it first
     format: Name = None
     """coco, openpose, mmpose, alphapose, deeplabcut or npz; recognised if not given."""
     skeleton: Name = None

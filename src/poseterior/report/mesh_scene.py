@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from poseterior.batch.mesh_meshes import spread_limits
 from poseterior.batch.mesh_people import BodyPerson
 from poseterior.meshes.body import Body
 from poseterior.report.mesh_words import percentages
@@ -43,7 +44,7 @@ def mesh_scene(people: Sequence[BodyPerson], body: Body) -> dict[str, Any]:
         "faces": packed(body.faces.cpu().numpy(), "<u4" if many else "<u2"),
         "wide": bool(many),
         "step": STEP_M,
-        "limit": 1000 * max(float(person.spread.max()) for person in people),
+        "limit": 1000 * spread_limits(people)[1],
         "ranges": np.stack([low, high], -1).round(3).tolist(),
         "people": [
             {

@@ -51,7 +51,7 @@
 
   function main() {
     return { ...mesh(chosen), intensity: spreads[current], colorscale: "Viridis", cmin: 0,
-      cmax: Math.max(data.limit, 1e-3),
+      cmax: data.limit,
       colorbar: bar(),
       hovertemplate: "spread %{intensity:.0f} mm<br>right %{x:.2f} m<br>up %{z:.2f} m"
         + "<br>forward %{y:.2f} m<extra></extra>" };
