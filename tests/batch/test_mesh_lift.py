@@ -10,6 +10,7 @@ import pytest
 import torch
 import trimesh
 
+from meshes.stick_body import stick_body
 from poseterior.batch.mesh_frames import BodyFrames, body_frames, frames_in
 from poseterior.batch.mesh_lift import lift_bodies
 from poseterior.batch.mesh_meshes import write_glbs, write_objs
@@ -20,6 +21,7 @@ from poseterior.data.keypoint_source import MemorySource
 from poseterior.errors import InputError
 from poseterior.geometry.skeleton import H36M_17
 from poseterior.lifters.coupling_flow import CouplingFlow, CouplingFlowConfig
+from poseterior.meshes.anny_body import anny_body
 from poseterior.meshes.hmr import RegressorSizes
 from poseterior.meshes.mesh_files import read_bodies
 from poseterior.meshes.mesh_lifter import MeshLifter
@@ -116,7 +118,18 @@ def test_what_cannot_be_lifted_is_refused(flow: MeshLifter, tmp_path: Path) -> N
         lift_bodies(source(4, ()), poses_only, out)
     with pytest.raises(InputError, match=r"at least 4 valid joints.*found none in 2 rows"):
         lift_bodies(source(2, (0, 1)), flow, out)
+    with pytest.raises(InputError, match=r"stick: 24 joints: expected those of anny_light"):
+        lift_bodies(source(4, ()), flow, out, body=stick_body())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_topology_is_named_in_the_file(flow: MeshLifter, tmp_path: Path) -> None:
+    fine = anny_body()
+    fine.name = "anny"
+    lift_bodies(source(2, ()), flow, tmp_path / "m.npz", 2, body=fine)
+    assert read_bodies(tmp_path / "m.npz", fine).valid.all()
+    with pytest.raises(InputError, match=r"body: expected anny_light.*found anny"):
+        read_bodies(tmp_path / "m.npz", flow.body)
 
 
 def test_frames_are_numbers_and_ranges() -> None:

@@ -109,7 +109,7 @@ def _title(report: MeshReport) -> str:
     parts = _medians(report)
     most, least = max(parts, key=lambda p: parts[p]), min(parts, key=lambda p: parts[p])
     if parts[most] < 0.5:
-        return f"Bodies of {report.name}: one hypothesis each, which tells no uncertainty"
+        return f"Bodies of {report.name}: no two hypotheses differ, so it tells no uncertainty"
     return (
         f"Bodies of {report.name}: {most} unsure by {parts[most]:.0f} mm, "
         f"{least} by {parts[least]:.0f} mm"

@@ -36,7 +36,8 @@ def read_mesh(
     """
     with BodiesFile(path, body) as file:
         made: Any = made_by(file.provenance)
-        facts = [f"{file.people} rows", f"{file.hypotheses} hypotheses each"]
+        many = "1 hypothesis" if file.hypotheses == 1 else f"{file.hypotheses} hypotheses"
+        facts = [f"{file.people} rows", f"{many} each"]
     made = made if isinstance(made, dict) else {}
     facts += [f"body {body.name}, {body.vertex_count:,} vertices"]
     facts += [str(made[key]) for key in ("lifter", "source") if made.get(key)]
