@@ -156,6 +156,18 @@ def error_of(lifter: Any, keypoints: Keypoints, bodies: BodyParameters) -> float
     return float((poses.mean(0) - (joints - joints[:, :1])).norm(dim=-1).mean())
 
 
+def test_numbers_keep_their_precision_and_bfloat16_is_not_enough() -> None:
+    lifter = made("hmr").eval()
+    keypoints, _ = people(3)
+    conditions = lifter.conditions(keypoints)
+    vector = lifter.vector.start().expand(3, -1)
+    for given, kept in ((torch.bfloat16, torch.float32), (torch.float32, torch.float32)):
+        assert lifter.vector.decode(vector.to(given), conditions).transl.dtype == kept
+    exact = lifter.double()
+    conditions = exact.conditions(keypoints.to(torch.float64))
+    assert exact.vector.decode(vector.double(), conditions).rotations.dtype == torch.float64
+
+
 def test_a_right_body_has_no_loss() -> None:
     keypoints, bodies = people(8)
     lifter = made("hmr")

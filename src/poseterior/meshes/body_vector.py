@@ -55,7 +55,9 @@ class BodyVector:
         (x, y) = z s (b, c), where s is the spread of the keypoints.
         """
         sizes = [self.rotations, self.body.betas, 3]
-        turns, betas, place = vector.float().split(sizes, -1)
+        # Never in bfloat16: a millimetre at a few metres has more digits.
+        vector = vector.to(torch.promote_types(vector.dtype, torch.float32))
+        turns, betas, place = vector.split(sizes, -1)
         rotations = from_6d(turns.unflatten(-1, (-1, 6)))
         spread = conditions.spread
         depth = _SPREAD * place[..., 0].clamp(-3, 3).exp() / spread
