@@ -14,7 +14,7 @@ from poseterior.data.simulated_detector import CameraRanges, DetectorNoise, obse
 from poseterior.geometry.rotations import from_axis_angle
 from poseterior.geometry.skeleton import H36M_17
 from poseterior.keypoints import Keypoints
-from poseterior.meshes import BodyParameters, mesh_lifter, multi_bodies
+from poseterior.meshes import BodyParameters, hmr, mesh_lifter
 from poseterior.meshes.hmr import RegressorSizes
 from poseterior.meshes.mesh_lifters import MESH_LIFTERS
 from poseterior.meshes.mesh_mdn import virtual_prediction
@@ -225,8 +225,11 @@ def test_only_the_best_of_many_bears_the_losses_of_the_truth() -> None:
     assert terms["reprojection"] > 0.1
 
 
-def test_multi_bodies_begins_as_the_hmr_that_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    base, lifter = made("hmr"), made("multi_bodies")
+@pytest.mark.parametrize("name", ["multi_bodies", "mesh_mdn"])
+def test_sets_begin_as_the_hmr_that_they_are_given(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, lifter = made("hmr"), made(name)
     assert lifter.base_config == base.config
     torch.nn.init.normal_(base.head.last.weight, std=0.02)
     keypoints, _ = people(4)
@@ -235,8 +238,8 @@ def test_multi_bodies_begins_as_the_hmr_that_it_is_given(monkeypatch: pytest.Mon
     several = lifter(keypoints)
     spread = (several.poses(several.parameters) - one).norm(dim=-1)
     assert 0.01 < spread.mean() < 0.3
-    assert several.parameters.betas.std(0).min() > 1e-3
-    monkeypatch.setattr(multi_bodies, "_JITTER", 0.0)
+    assert several.parameters.body_pose.std(0).mean() > 1e-3
+    monkeypatch.setattr(hmr, "_JITTER", 0.0)
     lifter.use_base(base)
     same = lifter(keypoints)
     torch.testing.assert_close(same.poses(same.parameters), one.expand(6, -1, -1, -1))

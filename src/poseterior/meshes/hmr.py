@@ -18,8 +18,12 @@ from poseterior.meshes.mesh_lifter import MeshLifter
 from poseterior.meshes.mesh_losses import LossWeights
 from poseterior.meshes.mesh_posterior import BodySet
 from poseterior.meshes.parameters import BodyParameters
+from poseterior.posterior import Lifter
 
-__all__ = ["BodyHeads", "Hmr", "HmrConfig", "IterativeHead", "RegressorSizes"]
+__all__ = ["BodyHeads", "Hmr", "HmrConfig", "IterativeHead", "RegressorSizes", "SeveralBodies"]
+
+# What tells the heads apart at first, in numbers of a body's vector (a turn by about 6 degrees).
+_JITTER = 0.1
 
 
 @dataclass(frozen=True)
@@ -143,3 +147,33 @@ class Hmr(BodyHeads):
 
     def __init__(self, config: HmrConfig | None = None, skeleton: Skeleton = H36M_17) -> None:
         super().__init__(config or HmrConfig(), skeleton, heads=1)
+
+
+class SeveralBodies(BodyHeads):
+    """Regressors of many bodies that begin as a trained `hmr` (paper 004, appendix D).
+
+    Its last layer is repeated for every head, a little changed.
+    """
+
+    base: ClassVar[type[Lifter]] = Hmr
+
+    @property
+    def base_config(self) -> HmrConfig:
+        """The configuration of the lifter that `use_base` takes."""
+        c = self.config
+        return HmrConfig(c.body, c.sizes, c.weights, c.backbone)
+
+    @torch.no_grad()
+    def use_base(self, lifter: Lifter) -> None:
+        """Take the weights of a trained `hmr` of the same sizes."""
+        assert isinstance(lifter, Hmr)
+        self.encoder.load_state_dict(lifter.encoder.state_dict())
+        if self.backbone is not None and lifter.backbone is not None:
+            self.backbone.load_state_dict(lifter.backbone.state_dict())
+        self.head.trunk.load_state_dict(lifter.head.trunk.state_dict())
+        weight, bias = lifter.head.last.weight, lifter.head.last.bias
+        self.head.last.weight.copy_(weight.repeat(self.head.heads, 1))
+        draw = torch.Generator().manual_seed(0)
+        jitter = torch.randn(self.head.last.bias.shape, generator=draw).to(bias)
+        several = bias.repeat(self.head.heads) + _JITTER / self.head.iterations * jitter
+        self.head.last.bias.copy_(several)

@@ -17,7 +17,7 @@ from torch import Tensor
 from poseterior.geometry.rotations import from_axis_angle, to_axis_angle
 from poseterior.geometry.skeleton import H36M_17, Skeleton
 from poseterior.lifters.conditioning import Conditions
-from poseterior.meshes.hmr import SMALL, BodyHeads, RegressorSizes
+from poseterior.meshes.hmr import SMALL, RegressorSizes, SeveralBodies
 from poseterior.meshes.image_backbone import Observation
 from poseterior.meshes.mesh_losses import LossWeights
 from poseterior.meshes.parameters import BodyParameters
@@ -48,7 +48,7 @@ class MeshMDNConfig:
     backbone: str = "keypoints"
 
 
-class MeshMDN(BodyHeads):
+class MeshMDN(SeveralBodies):
     """Hypotheses are the means of the mixture, as at test time in the paper."""
 
     name = "mesh_mdn"
@@ -61,8 +61,8 @@ class MeshMDN(BodyHeads):
     def __init__(self, config: MeshMDNConfig | None = None, skeleton: Skeleton = H36M_17) -> None:
         config = config or MeshMDNConfig()
         super().__init__(config, skeleton, config.components)
-        # The means must differ, or all of them stay equally likely for ever.
-        torch.nn.init.normal_(self.head.last.bias, std=0.1)
+        # Untrained means must differ too, or all of them stay equally likely for ever.
+        torch.nn.init.normal_(self.head.last.bias, std=0.03)
 
     def bodies(self, conditions: Conditions) -> BodyParameters:
         """(M, B) in the person's axes; all but `body_pose` is the mean over the components."""

@@ -9,17 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import torch
-
 from poseterior.geometry.skeleton import H36M_17, Skeleton
-from poseterior.meshes.hmr import SMALL, BodyHeads, Hmr, HmrConfig, RegressorSizes
+from poseterior.meshes.hmr import SMALL, RegressorSizes, SeveralBodies
 from poseterior.meshes.mesh_losses import LossWeights
-from poseterior.posterior import Lifter
 
 __all__ = ["MultiBodies", "MultiBodiesConfig"]
-
-# What tells the heads apart at first, in numbers of a body's vector (a turn by about 6 degrees).
-_JITTER = 0.1
 
 
 @dataclass(frozen=True)
@@ -41,12 +35,11 @@ class MultiBodiesConfig:
     backbone: str = "keypoints"
 
 
-class MultiBodies(BodyHeads):
+class MultiBodies(SeveralBodies):
     """M bodies of equal weight; `prior_weighted` weighs them by a pose prior (Eq. 2)."""
 
     name = "multi_bodies"
     Config = MultiBodiesConfig
-    base: ClassVar[type[Lifter]] = Hmr
     PRESETS: ClassVar[dict[str, MultiBodiesConfig]] = {
         "small": MultiBodiesConfig(heads=50, sizes=SMALL),
         "paper": MultiBodiesConfig(),
@@ -57,24 +50,3 @@ class MultiBodies(BodyHeads):
     ) -> None:
         config = config or MultiBodiesConfig()
         super().__init__(config, skeleton, config.heads)
-
-    @property
-    def base_config(self) -> HmrConfig:
-        """The configuration of the lifter that `use_base` takes."""
-        c = self.config
-        return HmrConfig(c.body, c.sizes, c.weights, c.backbone)
-
-    @torch.no_grad()
-    def use_base(self, lifter: Lifter) -> None:
-        """Begin as a trained `hmr` of the same sizes, its last layer repeated, a little changed."""
-        assert isinstance(lifter, Hmr)
-        self.encoder.load_state_dict(lifter.encoder.state_dict())
-        if self.backbone is not None and lifter.backbone is not None:
-            self.backbone.load_state_dict(lifter.backbone.state_dict())
-        self.head.trunk.load_state_dict(lifter.head.trunk.state_dict())
-        weight, bias = lifter.head.last.weight, lifter.head.last.bias
-        self.head.last.weight.copy_(weight.repeat(self.config.heads, 1))
-        draw = torch.Generator().manual_seed(0)
-        jitter = torch.randn(self.head.last.bias.shape, generator=draw).to(bias)
-        several = bias.repeat(self.config.heads) + _JITTER / self.head.iterations * jitter
-        self.head.last.bias.copy_(several)

@@ -138,7 +138,7 @@ RECIPES: dict[str, dict[str, FitConfig]] = {
     "graph_mdn": {"small": _SMALL_GRAPH, "paper": _GRAPH},
     "hmr": {"small": _MESH, "paper": _HMR_PAPER},
     "multi_bodies": {"small": _HEADS, "paper": _HEADS_PAPER},
-    "mesh_mdn": {"small": _MESH, "paper": _HMR_PAPER},
+    "mesh_mdn": {"small": _HEADS, "paper": _HEADS_PAPER},
     "mesh_cvae": {"small": _MESH, "paper": _HMR_PAPER},
     "prohmr": {"small": _MESH, "paper": _PROHMR_PAPER},
     "pose_prior": {"small": _PRIOR, "paper": replace(_PRIOR, steps=50_000, learning_rate=1e-3)},
