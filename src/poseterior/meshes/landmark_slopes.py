@@ -15,6 +15,7 @@ from torch import Tensor
 from poseterior.geometry.skeleton import Skeleton
 from poseterior.meshes.parameters import BodyParameters
 from poseterior.meshes.skinned_body import SkinnedBody
+from poseterior.meshes.skinning import below
 
 __all__ = ["LandmarkSlopes", "landmark_slopes"]
 
@@ -49,9 +50,9 @@ def landmark_slopes(
     flat = bodies.map(lambda value: value.reshape(-1, *value.shape[len(batch) :]))
     ways = directions.reshape(-1, *directions.shape[len(batch) :])
     parts, mass, joints, world = body.landmark_parts(flat, skeleton)
-    below = _below(body.tree).to(parts)
-    arm = torch.einsum("njlx,lk->njkx", parts, below)
-    arm = arm - (mass @ below)[..., None] * joints[:, None]  # (n, J, K, 3)
+    hangs = below(body.tree).to(parts)
+    arm = torch.einsum("njlx,lk->njkx", parts, hangs)
+    arm = arm - (mass @ hangs)[..., None] * joints[:, None]  # (n, J, K, 3)
     # g . (w x a) = w . (a x g), and w = world' own.
     turn = torch.linalg.cross(arm[:, :, None], ways[..., None, :], dim=-1)  # (n, J, Q, K, 3)
     own = torch.einsum("nkxy,njqkx->njqky", world, turn)
@@ -85,11 +86,3 @@ def _landmarks(
     _, linear, translation = body._bones(bodies, coefficients)
     found: Tensor = body._regressor(skeleton)(coefficients, None, linear, translation)
     return found
-
-
-def _below(tree: Skeleton) -> Tensor:
-    """(K, K): 1 where joint l hangs from joint k or is it, at [l, k]."""
-    rows = torch.eye(len(tree))
-    for joint in tree.order[1:]:
-        rows[joint] += rows[tree.parents[joint]]
-    return rows

@@ -16,6 +16,7 @@ from poseterior.geometry.skeleton import Skeleton
 from poseterior.meshes.joint_prior import JointPrior, landmark_std
 from poseterior.meshes.parameters import BodyParameters
 from poseterior.meshes.skinned_body import SkinnedBody
+from poseterior.meshes.skinning import below
 
 __all__ = ["PoseProblem", "PoseState", "minimised", "moved"]
 
@@ -58,7 +59,7 @@ class PoseProblem:
         self.body, self.pose, self.skeleton, self.betas = body, pose, skeleton, betas
         self.prior = prior
         self.weight = 1 / landmark_std(skeleton).to(pose)
-        self.below = _below(body.tree).to(pose)
+        self.below = below(body.tree).to(pose)
 
     def shaped(self, betas: Tensor) -> PoseProblem:
         """The same for other shapes."""
@@ -106,14 +107,6 @@ class PoseProblem:
 
     def _weighed(self, values: Tensor) -> Tensor:
         return values * self.weight[:, None]
-
-
-def _below(tree: Skeleton) -> Tensor:
-    """(K, K): 1 where joint l hangs from joint k or is it, at [l, k]."""
-    below = torch.eye(len(tree))
-    for joint in tree.order[1:]:
-        below[joint] += below[tree.parents[joint]]
-    return below
 
 
 def minimised(

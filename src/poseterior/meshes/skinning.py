@@ -16,7 +16,7 @@ from torch import Tensor
 
 from poseterior.geometry.skeleton import Skeleton
 
-__all__ = ["bone_transforms", "joints_of", "skin"]
+__all__ = ["below", "bone_transforms", "joints_of", "skin"]
 
 # Bodies skinned at a time, by each core: what lies between the steps then stays in its cache;
 # and by a GPU, so that its memory suffices.
@@ -52,6 +52,14 @@ def bone_transforms(rotations: Tensor, heads: Tensor, tree: Skeleton) -> tuple[T
 def joints_of(heads: Tensor, linear: Tensor, translation: Tensor) -> Tensor:
     """Where joints (B, K, 3) come to be: p = G h + t."""
     return (linear @ heads[..., None]).squeeze(-1) + translation
+
+
+def below(tree: Skeleton) -> Tensor:
+    """(K, K): 1 where joint l hangs from joint k or is it, at [l, k]."""
+    rows = torch.eye(len(tree))
+    for joint in tree.order[1:]:
+        rows[joint] += rows[tree.parents[joint]]
+    return rows
 
 
 @cache
