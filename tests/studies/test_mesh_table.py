@@ -27,7 +27,7 @@ from poseterior.meshes.pose_prior import ControlSource
 from poseterior.studies.mesh_ablation import MESH_ABLATION
 from poseterior.studies.mesh_data import MeshData
 from poseterior.studies.mesh_samples import MESH_SAMPLES
-from poseterior.studies.mesh_scored import best_of, every_nth
+from poseterior.studies.mesh_scored import CALIBRATION, best_of, every_nth
 from poseterior.studies.mesh_table import DRAWN, MESH_TABLE, METHODS
 from poseterior.studies.study import Scoring, run_study
 from poseterior.studies.workshop import Workshop
@@ -169,6 +169,9 @@ def _others_share_its_trainings(workshop: Workshop) -> None:
     trained = set((workshop.out / "checkpoints").iterdir())
     samples = run_study(MESH_SAMPLES, workshop, Scoring(hypotheses=5, every=2))
     assert len(samples["rows"]) == 3 * 2 * 2
+    for row in samples["rows"]:  # bodies of the training set are nobody's posterior
+        anybodys = row["method"] == "training_bodies"
+        assert {row[name] is None for name in CALIBRATION} == {anybodys}
     assert set((workshop.out / "checkpoints").iterdir()) == trained
     ablation = run_study(MESH_ABLATION, workshop, Scoring(hypotheses=5, every=2))
     assert len(ablation["rows"]) == 4 * 2 * 3

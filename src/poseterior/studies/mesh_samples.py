@@ -11,7 +11,7 @@ import torch
 from poseterior.meshes.mesh_posterior import MeshPosterior
 from poseterior.meshes.parameters import BodyParameters
 from poseterior.studies.mesh_data import mesh_data
-from poseterior.studies.mesh_scored import Chosen
+from poseterior.studies.mesh_scored import CALIBRATION, Chosen
 from poseterior.studies.mesh_table import DRAWN, body_rows, quantised_draws
 from poseterior.studies.study import Row, Rows, Scoring, Study
 from poseterior.studies.workshop import Workshop
@@ -56,8 +56,8 @@ class _Draw:
         rows = body_rows(
             {"method": self.name}, trained, self.choose(workshop), workshop, scoring, None, counts
         )
-        if self.name == "training_bodies":  # nothing that is calibrated was looked at
-            rows = [{**row, "ece_median": None, "energy_score_mm": None} for row in rows]
+        if self.name == "training_bodies":  # its calibration would be that of `prohmr`
+            rows = [row | dict.fromkeys(CALIBRATION) for row in rows]
         return rows
 
 

@@ -22,9 +22,13 @@ from poseterior.metrics.pose_error import mpjpe, pa_mpjpe
 from poseterior.posterior import Lifter
 from poseterior.seeding import generator_from
 
-__all__ = ["COUNTS", "Chosen", "best_of", "calibration", "effective_number", "every_nth"]
+__all__ = [
+    "CALIBRATION", "COUNTS", "Chosen", "best_of", "calibration", "effective_number", "every_nth",
+]  # fmt: skip
 
 COUNTS = (1, 5, 10, 25)
+# What rows tell of a posterior, and not of the n bodies that stand for it.
+CALIBRATION = ("ece_median", "ece_joint_max", "energy_score_mm", "coverage_90")
 ERRORS = ("mpjpe_mm", "re_mm", "vertex_mm")
 _BLOCK = 32
 _HIPS = [LSP_14.index("left_hip"), LSP_14.index("right_hip")]
@@ -95,7 +99,7 @@ def _with_intervals(sums: Tensor) -> dict[str, Any]:
 
 @torch.no_grad()
 def effective_number(lifter: Lifter, test: FixedBodies) -> float | None:
-    """Median over observations of 1 / sum w² of a set's weights; None where nothing is weighted."""
+    """Median over observations of 1 / sum w² of a set's weights; None if it is no set."""
     numbers = []
     for start in range(0, len(test.frame), _BLOCK):
         posterior = lifter(test.keypoints[start : start + _BLOCK])
@@ -110,5 +114,4 @@ def calibration(lifter: Lifter, test: FixedBodies, hypotheses: int, seed: int) -
     labels = {"clip": test.clip, "frame": test.frame}
     source = MemorySource(test.keypoints, test.target, labels, "bodies")
     result = evaluate(lifter, source, hypotheses, seed)
-    names = ("ece_median", "ece_joint_max", "energy_score_mm", "coverage_90")
-    return {name: result[name] for name in names}
+    return {name: result[name] for name in CALIBRATION}
