@@ -24,10 +24,10 @@ from torch import Tensor
 from poseterior.geometry.rotations import from_axis_angle
 from poseterior.geometry.skeleton import COCO_17
 from poseterior.meshes import BodyParameters, SkinnedBody
-from poseterior.meshes.anny_body import anny_body
-from poseterior.meshes.anny_package import coco_regressor, open_anny
-from poseterior.meshes.anny_reduction import BONES
-from poseterior.meshes.anny_shape import PhenotypeShapes
+from poseterior.meshes.models.anny_body import anny_body
+from poseterior.meshes.models.anny_package import coco_regressor, open_anny
+from poseterior.meshes.models.anny_reduction import BONES
+from poseterior.meshes.models.anny_shape import PhenotypeShapes
 
 Calls = dict[str, Callable[[], object]]
 

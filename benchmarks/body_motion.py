@@ -25,11 +25,11 @@ from poseterior.data.cmu import load_cmu
 from poseterior.geometry.rotations import angle_deg
 from poseterior.geometry.skeleton import H36M_17
 from poseterior.meshes import BodyParameters, SkinnedBody
-from poseterior.meshes.anny_body import anny_body
-from poseterior.meshes.body_motion import body_motion
-from poseterior.meshes.body_proportions import with_lengths_of
-from poseterior.meshes.inverse_kinematics import fit_to_joints, landmarks_at_rest
-from poseterior.meshes.motion_parameters import motion_rotations
+from poseterior.meshes.models.anny_body import anny_body
+from poseterior.meshes.motion.body_motion import body_motion
+from poseterior.meshes.motion.body_proportions import with_lengths_of
+from poseterior.meshes.motion.inverse_kinematics import fit_to_joints, landmarks_at_rest
+from poseterior.meshes.motion.motion_parameters import motion_rotations
 
 _SUBJECTS = {"02": ("02_01", "02_05", "02_07"), "03": ("03_01", "03_03"), "01": ("01_08", "01_14")}
 _POSES = 2000

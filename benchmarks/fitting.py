@@ -22,13 +22,13 @@ from torch import Tensor
 from poseterior.geometry.rotations import from_axis_angle
 from poseterior.geometry.skeleton import H36M_17
 from poseterior.keypoints import Keypoints
-from poseterior.meshes.anny_body import anny_body
-from poseterior.meshes.fitting import FittedBodies, fit_body
-from poseterior.meshes.fitting_prior import BodyPrior
-from poseterior.meshes.flow_prior import FlowPrior
-from poseterior.meshes.generic_prior import GenericPrior
+from poseterior.meshes.fitting.fitting import FittedBodies, fit_body
+from poseterior.meshes.fitting.fitting_prior import BodyPrior
+from poseterior.meshes.fitting.flow_prior import FlowPrior
+from poseterior.meshes.fitting.generic_prior import GenericPrior
+from poseterior.meshes.models.anny_body import anny_body
 from poseterior.meshes.parameters import BodyParameters
-from poseterior.meshes.prohmr import ProHMR
+from poseterior.meshes.regressors.prohmr import ProHMR
 from poseterior.meshes.skinned_body import SkinnedBody
 from poseterior.quantization import quantized
 from poseterior.training.checkpoint import load_lifter

@@ -30,7 +30,7 @@ from poseterior.data.observed_anew import observed_anew
 from poseterior.data.pose_source import PoseSource
 from poseterior.geometry.rotations import from_axis_angle
 from poseterior.geometry.skeleton import H36M_17
-from poseterior.meshes.pose_prior import PosePrior
+from poseterior.meshes.regressors.pose_prior import PosePrior
 from poseterior.training.begin import begun, new_lifter
 from poseterior.training.checkpoint import load_lifter
 from poseterior.training.fit import FitConfig, fit

@@ -36,12 +36,12 @@ from torch import Tensor
 from poseterior.data.demo_clip import demo_observations
 from poseterior.geometry.rotations import from_axis_angle
 from poseterior.keypoints import Keypoints
-from poseterior.meshes import mesh_lifter
 from poseterior.meshes.mesh_posterior import BodySet
-from poseterior.meshes.multi_bodies import MultiBodies, MultiBodiesConfig
 from poseterior.meshes.parameters import BodyParameters
-from poseterior.meshes.pose_prior import PosePrior
-from poseterior.meshes.quantized import prior_weights
+from poseterior.meshes.regressors import mesh_lifter
+from poseterior.meshes.regressors.multi_bodies import MultiBodies, MultiBodiesConfig
+from poseterior.meshes.regressors.pose_prior import PosePrior
+from poseterior.meshes.regressors.quantized import prior_weights
 from poseterior.quantization import quantized
 from poseterior.training.checkpoint import load_lifter
 

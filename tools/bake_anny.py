@@ -14,8 +14,8 @@ import torch
 
 import poseterior
 from poseterior.geometry.rotations import from_axis_angle
-from poseterior.meshes.anny_body import packed, unpacked
-from poseterior.meshes.anny_reduction import anny_arrays
+from poseterior.meshes.models.anny_body import packed, unpacked
+from poseterior.meshes.models.anny_reduction import anny_arrays
 from poseterior.meshes.parameters import BodyParameters
 from poseterior.meshes.skinned_body import BodyArrays, SkinnedBody
 

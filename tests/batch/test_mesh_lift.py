@@ -21,12 +21,12 @@ from poseterior.data.keypoint_source import MemorySource
 from poseterior.errors import InputError
 from poseterior.geometry.skeleton import H36M_17
 from poseterior.lifters.coupling_flow import CouplingFlow, CouplingFlowConfig
-from poseterior.meshes.anny_body import anny_body
-from poseterior.meshes.hmr import RegressorSizes
 from poseterior.meshes.mesh_files import read_bodies
-from poseterior.meshes.mesh_lifter import MeshLifter
-from poseterior.meshes.multi_bodies import MultiBodies, MultiBodiesConfig
-from poseterior.meshes.prohmr import ProHMR, ProHMRConfig
+from poseterior.meshes.models.anny_body import anny_body
+from poseterior.meshes.regressors.hmr import RegressorSizes
+from poseterior.meshes.regressors.mesh_lifter import MeshLifter
+from poseterior.meshes.regressors.multi_bodies import MultiBodies, MultiBodiesConfig
+from poseterior.meshes.regressors.prohmr import ProHMR, ProHMRConfig
 from poseterior.seeding import generator_from
 
 SIZES = RegressorSizes(width=8, blocks=1, hidden=8)

@@ -9,9 +9,9 @@ import pytest
 import torch
 from cli_files import assert_refused, observations, openpose_folder, save, scored_points
 
-from poseterior.meshes.hmr import RegressorSizes
 from poseterior.meshes.mesh_files import read_bodies
-from poseterior.meshes.prohmr import ProHMR, ProHMRConfig
+from poseterior.meshes.regressors.hmr import RegressorSizes
+from poseterior.meshes.regressors.prohmr import ProHMR, ProHMRConfig
 from poseterior.training.checkpoint import save_model
 
 H = 5

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from poseterior.errors import InputError
-from poseterior.meshes import bodies, smpl
+from poseterior.meshes import bodies
 from poseterior.meshes.bodies import open_body
+from poseterior.meshes.models import smpl
 
 
 def test_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

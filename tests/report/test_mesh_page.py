@@ -16,7 +16,7 @@ from poseterior.errors import InputError
 from poseterior.geometry.rotations import from_axis_angle
 from poseterior.geometry.skeleton import H36M_17
 from poseterior.keypoints import Keypoints
-from poseterior.meshes.anny_body import anny_body
+from poseterior.meshes.models.anny_body import anny_body
 from poseterior.meshes.parameters import BodyParameters
 from poseterior.report.mesh_image import mesh_image, projected
 from poseterior.report.mesh_page import MeshReport, mesh_html, write_mesh_report

@@ -17,13 +17,14 @@ from poseterior.data.ambiguous_crops import ambiguous
 from poseterior.data.keypoint_source import MemorySource
 from poseterior.geometry.rotations import from_axis_angle
 from poseterior.geometry.skeleton import H36M_17, LSP_14
-from poseterior.meshes import BodyParameters, mesh_lifter
-from poseterior.meshes.body_source import BodySource, seen_bodies
-from poseterior.meshes.fixed_bodies import FixedBodies
-from poseterior.meshes.hmr import Hmr, HmrConfig, RegressorSizes
-from poseterior.meshes.mesh_lifters import MESH_LIFTERS
+from poseterior.meshes import BodyParameters
 from poseterior.meshes.mesh_posterior import BodySet, MeshPosterior
-from poseterior.meshes.pose_prior import ControlSource
+from poseterior.meshes.motion.body_source import BodySource, seen_bodies
+from poseterior.meshes.motion.fixed_bodies import FixedBodies
+from poseterior.meshes.regressors import mesh_lifter
+from poseterior.meshes.regressors.hmr import Hmr, HmrConfig, RegressorSizes
+from poseterior.meshes.regressors.mesh_lifters import MESH_LIFTERS
+from poseterior.meshes.regressors.pose_prior import ControlSource
 from poseterior.studies.mesh_ablation import MESH_ABLATION
 from poseterior.studies.mesh_data import MeshData
 from poseterior.studies.mesh_samples import MESH_SAMPLES

@@ -26,10 +26,10 @@ from poseterior.data.keypoint_source import KeypointSource, ObservationRows
 from poseterior.data.npz_stream import check_writable
 from poseterior.errors import InputError, require
 from poseterior.meshes.mesh_files import bodies_writer
-from poseterior.meshes.mesh_lifter import MeshLifter
 from poseterior.meshes.mesh_posterior import BodySet, MeshPosterior
 from poseterior.meshes.parameters import BodyParameters
-from poseterior.meshes.quantized import PriorWeighted
+from poseterior.meshes.regressors.mesh_lifter import MeshLifter
+from poseterior.meshes.regressors.quantized import PriorWeighted
 from poseterior.meshes.skinned_body import SkinnedBody
 from poseterior.posterior import Lifter
 

@@ -19,7 +19,7 @@ from poseterior.meshes.body import Body
 from poseterior.meshes.mesh_files import BodiesFile, BodyRows
 from poseterior.meshes.mesh_posterior import BodySet
 from poseterior.meshes.parameters import BodyParameters
-from poseterior.meshes.quantized import quantized_bodies
+from poseterior.meshes.regressors.quantized import quantized_bodies
 from poseterior.meshes.vertex_spread import bodies_spread
 from poseterior.seeding import generator_from
 

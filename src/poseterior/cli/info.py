@@ -19,7 +19,7 @@ class Info:
         from poseterior.data.keypoint_files import FORMATS
         from poseterior.geometry.skeleton import SKELETONS
         from poseterior.lifters import LIFTERS
-        from poseterior.meshes.mesh_lifters import MESH_LIFTERS
+        from poseterior.meshes.regressors.mesh_lifters import MESH_LIFTERS
         from poseterior.training.shipped import shipped_lifters
 
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU only"

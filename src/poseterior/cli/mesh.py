@@ -117,8 +117,8 @@ def _told(source: KeypointSource, lifter: Lifter) -> dict[str, str]:
 
 def _opened(name: str | None) -> Lifter:
     """The lifter of that name or folder, or the first over bodies that comes with the package."""
-    from poseterior.meshes.mesh_lifter import MeshLifter
-    from poseterior.meshes.mesh_lifters import MESH_LIFTERS
+    from poseterior.meshes.regressors.mesh_lifter import MeshLifter
+    from poseterior.meshes.regressors.mesh_lifters import MESH_LIFTERS
     from poseterior.training.shipped import open_lifter, shipped_lifters
 
     if name is None:

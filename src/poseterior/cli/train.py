@@ -118,7 +118,7 @@ class Train:
 
     def _job(self, lifter: Lifter) -> TrainingJob:
         from poseterior.cli.training_job import TrainingJob
-        from poseterior.meshes.mesh_lifters import MESH_LIFTERS
+        from poseterior.meshes.regressors.mesh_lifters import MESH_LIFTERS
         from poseterior.studies.mesh_data import body_training_data
         from poseterior.studies.training_data import training_data
         from poseterior.training.ranks import launch

@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 
 from poseterior.errors import InputError
-from poseterior.meshes.anny_body import anny_body
+from poseterior.meshes.models.anny_body import anny_body
 from poseterior.meshes.skinned_body import SkinnedBody
 
 __all__ = ["BODIES", "open_body"]
@@ -24,6 +24,6 @@ def open_body(name_or_path: str) -> SkinnedBody:
     if name_or_path in BODIES:
         return anny_body(BODIES[name_or_path])
     if Path(name_or_path).is_file():
-        return importlib.import_module("poseterior.meshes.smpl").read_smpl(name_or_path)
+        return importlib.import_module("poseterior.meshes.models.smpl").read_smpl(name_or_path)
     expected = f"one of {', '.join(BODIES)}, or the path of a file of SMPL's"
     raise InputError("body", "", expected=expected, found=name_or_path)

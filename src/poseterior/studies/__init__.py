@@ -17,6 +17,13 @@ __all__ = ["STUDIES"]
 STUDIES: dict[str, Study] = {
     study.name: study
     for study in (
-        TABLE1, AMBIGUOUS, ABLATION, SAMPLES, DIVERSITY, MESH_TABLE, MESH_ABLATION, MESH_SAMPLES,
+        TABLE1,
+        AMBIGUOUS,
+        ABLATION,
+        SAMPLES,
+        DIVERSITY,
+        MESH_TABLE,
+        MESH_ABLATION,
+        MESH_SAMPLES,
     )
 }

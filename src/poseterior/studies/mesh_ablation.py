@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from poseterior.meshes.mesh_losses import LossWeights
+from poseterior.meshes.regressors.mesh_losses import LossWeights
 from poseterior.studies.mesh_data import mesh_data
 from poseterior.studies.mesh_table import body_rows, by_prior, pose_prior
 from poseterior.studies.study import Row, Rows, Scoring, Study

@@ -11,11 +11,11 @@ from poseterior.data.keypoint_source import MemorySource
 from poseterior.errors import known, require
 from poseterior.geometry.skeleton import H36M_17
 from poseterior.meshes.bodies import open_body
-from poseterior.meshes.body_motion import body_fingerprint, body_motion
-from poseterior.meshes.body_source import BodySource
-from poseterior.meshes.fixed_bodies import FixedBodies, fixed_observations
-from poseterior.meshes.mesh_lifter import MeshLifter
-from poseterior.meshes.pose_prior import ControlSource, PosePrior
+from poseterior.meshes.motion.body_motion import body_fingerprint, body_motion
+from poseterior.meshes.motion.body_source import BodySource
+from poseterior.meshes.motion.fixed_bodies import FixedBodies, fixed_observations
+from poseterior.meshes.regressors.mesh_lifter import MeshLifter
+from poseterior.meshes.regressors.pose_prior import ControlSource, PosePrior
 from poseterior.posterior import Lifter
 from poseterior.studies.study_data import AS_FIXED, StudyData
 from poseterior.studies.training_data import TrainingData

@@ -12,11 +12,11 @@ from poseterior.batch.score import evaluate
 from poseterior.data.keypoint_source import MemorySource
 from poseterior.geometry.skeleton import LSP_14
 from poseterior.geometry.units import mm
-from poseterior.meshes.fixed_bodies import FixedBodies
-from poseterior.meshes.mesh_lifter import MeshLifter
-from poseterior.meshes.mesh_losses import distance
 from poseterior.meshes.mesh_posterior import BodySet, MeshPosterior
+from poseterior.meshes.motion.fixed_bodies import FixedBodies
 from poseterior.meshes.parameters import BodyParameters
+from poseterior.meshes.regressors.mesh_lifter import MeshLifter
+from poseterior.meshes.regressors.mesh_losses import distance
 from poseterior.metrics.bootstrap import ClipGroups, GroupSums, interval, resamples
 from poseterior.metrics.pose_error import mpjpe, pa_mpjpe
 from poseterior.posterior import Lifter

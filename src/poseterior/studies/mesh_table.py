@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from poseterior.meshes.mesh_lifter import MeshLifter
 from poseterior.meshes.mesh_posterior import BodySet, LatentBodies, MeshPosterior
 from poseterior.meshes.parameters import BodyParameters
-from poseterior.meshes.pose_prior import PosePrior
-from poseterior.meshes.quantized import PriorWeighted, quantized_bodies
+from poseterior.meshes.regressors.mesh_lifter import MeshLifter
+from poseterior.meshes.regressors.pose_prior import PosePrior
+from poseterior.meshes.regressors.quantized import PriorWeighted, quantized_bodies
 from poseterior.posterior import Lifter
 from poseterior.quantization import quantized
 from poseterior.studies.mesh_data import MeshData, mesh_data

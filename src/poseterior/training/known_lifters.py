@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from poseterior.lifters import LIFTERS
-from poseterior.meshes.mesh_lifters import MESH_LIFTERS
+from poseterior.meshes.regressors.mesh_lifters import MESH_LIFTERS
 from poseterior.posterior import Lifter
 
 __all__ = ["KNOWN_LIFTERS"]

@@ -1,0 +1,1 @@
+"""Body models: Anny, and SMPL of the user's own file, both as `SkinnedBody`."""

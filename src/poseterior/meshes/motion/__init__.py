@@ -1,0 +1,1 @@
+"""Motion capture on a body: rotations from skeletons, and training data made of them."""
