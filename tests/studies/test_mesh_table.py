@@ -25,6 +25,7 @@ from poseterior.meshes.regressors import mesh_lifter
 from poseterior.meshes.regressors.hmr import Hmr, HmrConfig, RegressorSizes
 from poseterior.meshes.regressors.mesh_lifters import MESH_LIFTERS
 from poseterior.meshes.regressors.pose_prior import ControlSource
+from poseterior.studies.body_data import FixedJoints
 from poseterior.studies.mesh_ablation import MESH_ABLATION
 from poseterior.studies.mesh_data import MeshData
 from poseterior.studies.mesh_samples import MESH_SAMPLES
@@ -132,6 +133,22 @@ def test_a_set_that_holds_the_truth_has_no_error() -> None:
     found = best_of(Known(test), last_ones, 5, test, 0)
     assert max(found[name] for name in ("mpjpe_mm", "re_mm", "vertex_mm")) < 0.01
     assert best_of(Known(test), last_ones, 4, test, 0)["mpjpe_mm"] > 1
+
+
+def test_errors_of_joints_alone_are_over_those_that_lsp_has_too() -> None:
+    test = fixed(6)
+    joints = FixedJoints(test.keypoints, test.target, test.clip, test.frame)
+    found = best_of(Known(test), last_ones, 2, joints, 0)
+    names = [joint.replace("neck", "thorax") for joint in LSP_14.joints]
+    bodies = BODY.landmarks_of(Known(test)(test.keypoints).parameters[3:], H36M_17)
+    hips = [H36M_17.index("left_hip"), H36M_17.index("right_hip")]
+    about = [p - p[..., hips, :].mean(-2, keepdim=True) for p in (bodies, test.target)]
+    rows = [H36M_17.index(name) for name in names]
+    errors = (about[0] - about[1])[..., rows, :].norm(dim=-1).mean(-1)
+    assert found["mpjpe_mm"] == pytest.approx(1000 * float(errors.amin(0).mean()), rel=1e-4)
+    assert 0 < found["re_mm"] < found["mpjpe_mm"]
+    assert found["vertex_mm"] is found["vertex_mm_interval"] is None
+    assert best_of(Known(test), last_ones, 5, joints, 0)["re_mm"] < 0.01
 
 
 def test_every_nth_keeps_rows_together() -> None:

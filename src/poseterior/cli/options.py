@@ -11,6 +11,7 @@ from poseterior.errors import InputError
 
 __all__ = [
     "MOST",
+    "BodyModel",
     "Box",
     "Count",
     "Data",
@@ -66,6 +67,10 @@ Protocol = Annotated[
 ]
 Detections = Annotated[
     str | None, _shown("NAME", "2D keypoints of human36m: gt, cpn, hrnet, or another file's name.")
+]
+BodyModel = Annotated[
+    str | None,
+    _shown("anny|anny_light|FILE", "Body of a mesh regressor; 3dpw needs a model file of SMPL's."),
 ]
 Json = Annotated[Path | None, _shown("PATH", "Write every number to this JSON file.")]
 Report = Annotated[Path | None, _shown("PATH", "Write one self-contained HTML page.")]

@@ -10,6 +10,7 @@ import tyro
 
 from poseterior.cli.options import (
     MOST,
+    BodyModel,
     Count,
     Data,
     Detections,
@@ -35,14 +36,15 @@ class StudyCommand:
     """
 
     study: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
-    """table1, ambiguous, ablation, samples, diversity; mesh_table, mesh_ablation, mesh_samples; sigma and faults need no data."""  # noqa: E501
+    """table1, ambiguous, ablation, samples, diversity; mesh_table, mesh_ablation, mesh_samples, mesh_gallery, mesh_fitting; sigma and faults need no data."""  # noqa: E501
     out: Path
     """Folder of rows, checkpoints and results; studies in one folder share their trainings."""
     data: Data = "cmu"
-    """The data set: cmu (motion capture seen by a simulated detector) or human36m (its pairs)."""
+    """The data set: cmu (motion capture seen by a simulated detector), human36m (its pairs) or, of meshes, 3dpw."""  # noqa: E501
     root: Root = None
     protocol: Protocol = None
     keypoints: Detections = None
+    body: BodyModel = None
     preset: Literal["small", "paper"] = "small"
     """Sizes and recipes: small for a computer without a GPU, paper for the published ones."""
     only: Name = None
@@ -78,7 +80,7 @@ class StudyCommand:
         study = STUDIES[self.study]
         if self.only is not None:
             known("--only", self.only, [row.name for row in study.rows])
-        options = {"protocol": self.protocol, "keypoints": self.keypoints}
+        options = {"protocol": self.protocol, "keypoints": self.keypoints, "body": self.body}
         data = study.data(self.data, self.root, options, self.out)
         scoring = Scoring(self.hypotheses, self.every or data.every, self.seed)
         with told("run it again"), progress() as display:

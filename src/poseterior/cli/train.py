@@ -1,8 +1,8 @@
-"""`poseterior train`: any lifter on motion capture or on observed pairs."""
+"""`poseterior train`: any lifter, on motion capture or observed pairs; detectors, on crops."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,6 +10,7 @@ import tyro
 
 from poseterior.cli.options import (
     MOST,
+    BodyModel,
     Count,
     Data,
     Detections,
@@ -32,17 +33,18 @@ _MOST_SEED = (1 << 24) - 1
 
 @dataclass(frozen=True)
 class Train:
-    """Train a lifter; stop it any time and go on with --resume."""
+    """Train a lifter or a detector; stop it any time and go on with --resume."""
 
     lifter: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="LIFTER")]
-    """Name of the lifter (`poseterior info` lists them)."""
+    """Name of the lifter, or of the detector: sbl, rle (`poseterior info` lists them)."""
     out: Path
     """Folder of the run."""
     data: Data = "cmu"
-    """The data set: cmu (motion capture seen by a simulated detector) or human36m (its pairs)."""
+    """The data set: cmu (motion capture seen by a simulated detector), human36m (its pairs) or, of meshes, 3dpw; of detectors people (crops, as `render` writes them)."""  # noqa: E501
     root: Root = None
     protocol: Protocol = None
     keypoints: Detections = None
+    body: BodyModel = None
     preset: Annotated[str, tyro.conf.arg(metavar="small|paper")] = "small"
     """Sizes and recipe: small for a computer without a GPU, paper for the published ones."""
     steps: Whole = None
@@ -65,7 +67,10 @@ class Train:
         self._check()
         from poseterior.training.begin import new_lifter
 
-        lifter = new_lifter(*self._class_and_config(), self.seed)
+        cls, config = self._class_and_config()
+        # A detector's skeleton is its own.
+        own = {"skeleton": cls.skeleton} if hasattr(cls, "skeleton") else {}
+        lifter = new_lifter(cls, config, self.seed, **own)
         builds = hasattr(lifter, "use_base")
         base = self._given_base(lifter, builds)
         self._check_folders(builds and base is None)
@@ -85,10 +90,14 @@ class Train:
         require(there, "--device", "", expected="cpu, for no GPU is found", found=self.device)
 
     def _class_and_config(self) -> tuple[Any, Any]:
-        from poseterior.training.known_lifters import KNOWN_LIFTERS
+        from poseterior.meshes.bodies import body_name
+        from poseterior.training.known_lifters import TRAINABLE
 
-        cls: Any = KNOWN_LIFTERS[known("lifter", self.lifter, KNOWN_LIFTERS)]
-        return cls, cls.PRESETS[known("--preset", self.preset, cls.PRESETS)]
+        cls: Any = TRAINABLE[known("lifter", self.lifter, TRAINABLE)]
+        config = cls.PRESETS[known("--preset", self.preset, cls.PRESETS)]
+        if self.body is not None and hasattr(config, "body"):
+            config = replace(config, body=body_name(self.body))
+        return cls, config
 
     def _given_base(self, lifter: Any, builds: bool) -> Lifter | None:
         """The lifter in --base, if it is what `lifter` builds on."""
@@ -116,18 +125,22 @@ class Train:
             new = not occupied(folder)
             require(new, folder, "", expected="a new folder, or --resume", found="a run there")
 
-    def _job(self, lifter: Lifter) -> TrainingJob:
+    def _job(self, lifter: Any) -> TrainingJob:
         from poseterior.cli.training_job import TrainingJob
         from poseterior.meshes.regressors.mesh_lifters import MESH_LIFTERS
         from poseterior.studies.mesh_data import body_training_data
+        from poseterior.studies.people_data import crop_training_data
         from poseterior.studies.training_data import training_data
+        from poseterior.training.known_lifters import CROP_DETECTORS
         from poseterior.training.ranks import launch
 
         settings = {
             "seed": self.seed, "devices": self.devices, "validate_every": self.validate_every,
         }  # fmt: skip
-        options = {"protocol": self.protocol, "keypoints": self.keypoints}
-        if self.lifter in MESH_LIFTERS:
+        options = {"protocol": self.protocol, "keypoints": self.keypoints, "body": self.body}
+        if self.lifter in CROP_DETECTORS:
+            data = crop_training_data(lifter, self.data, self.root, options)
+        elif self.lifter in MESH_LIFTERS:
             data = body_training_data(lifter, self.data, self.root, options, self.out)
         else:
             data = training_data(self.data, self.root, lifter.skeleton, options)

@@ -9,7 +9,7 @@ from poseterior.errors import InputError
 from poseterior.meshes.models.anny_body import anny_body
 from poseterior.meshes.skinned_body import SkinnedBody
 
-__all__ = ["BODIES", "open_body"]
+__all__ = ["BODIES", "body_name", "open_body"]
 
 # Names, and the topology of Anny that each is.
 BODIES = {"anny": "default", "anny_light": "light"}
@@ -27,3 +27,9 @@ def open_body(name_or_path: str) -> SkinnedBody:
         return importlib.import_module("poseterior.meshes.models.smpl").read_smpl(name_or_path)
     expected = f"one of {', '.join(BODIES)}, or the path of a file of SMPL's"
     raise InputError("body", "", expected=expected, found=name_or_path)
+
+
+def body_name(name_or_path: str) -> str:
+    """What a config keeps: a name as it is, a file by its path from the root."""
+    path = Path(name_or_path)
+    return str(path.absolute()) if path.is_file() else name_or_path

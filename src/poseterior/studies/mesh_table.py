@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from poseterior.meshes.mesh_posterior import BodySet, LatentBodies, MeshPosterior
+from poseterior.meshes.motion.fixed_bodies import FixedBodies
 from poseterior.meshes.parameters import BodyParameters
 from poseterior.meshes.regressors.mesh_lifter import MeshLifter
 from poseterior.meshes.regressors.pose_prior import PosePrior
@@ -32,6 +33,7 @@ __all__ = [
     "quantised_draws",
 ]  # fmt: skip
 
+_NO_BODIES = {"vertex_mm": "The data set tells joints and no bodies."}
 # Bodies drawn of a flow before they are quantised; 4096 as published (paper 002, Section 5.2).
 DRAWN = {"small": 512, "paper": 4096}
 
@@ -140,15 +142,18 @@ def body_rows(
     scored: Lifter = lifter if prior is None else PriorWeighted(lifter, prior)
     # One body has no spread: drawn more often it would look sure of itself.
     drawn = scoring.hypotheses if max(counts) > 1 else 1
-    made = {"train_s": trained.seconds, "steps": trained.steps}
+    made: dict[str, Any] = {"train_s": trained.seconds, "steps": trained.steps}
+    if data.protocol is not None:
+        made["protocol"] = data.protocol
     rows: Rows = []
-    for name, test in data.tests.items():
+    for name, test in data.scored.items():
         some = every_nth(test, scoring.every)
         calibrated = calibration(scored, some, drawn, scoring.seed)
         calibrated["effective_number"] = effective_number(scored, some)
         for count in counts:
             errors = best_of(lifter, chosen, count, some, scoring.seed)
-            rows.append({**about, "data": name, "n": count, **errors, **calibrated, **made})
+            told = {} if isinstance(test, FixedBodies) else {"reasons": _NO_BODIES}
+            rows.append({**about, "data": name, "n": count, **errors, **calibrated, **made, **told})
     return rows
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class StudyData:
         about: fingerprints, for the result's provenance.
         held_out: poses that are neither trained on nor scored; None where there are none.
         every: score every so many of the test poses, if nothing else is asked for.
+        config: fields of lifters' configs that the data decide, for those that have them.
     """
 
     name: str
@@ -44,6 +45,7 @@ class StudyData:
     about: Mapping[str, Any]
     held_out: Callable[[], MemorySource] | None = None
     every: int = 1
+    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 def in_memory(source: KeypointSource) -> MemorySource:

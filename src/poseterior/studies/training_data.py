@@ -20,7 +20,7 @@ from poseterior.errors import InputError, known, require
 from poseterior.geometry.skeleton import Skeleton
 from poseterior.training.updates import Source
 
-__all__ = ["TrainingData", "pairs", "training_data"]
+__all__ = ["TrainingData", "evenly", "pairs", "training_data"]
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,16 @@ class TrainingData:
 
     Attributes:
         source: from batch size and seed to the source of batches.
-        held_out: from a number of poses to so many observations to validate with.
+        held_out: from a number of poses to so many observations to validate with; None where
+            `validation` is given.
         about: what it is, for each run's `config.json`.
+        validation: numbers of what is trained, in the place of those of a posterior's scores.
     """
 
     source: Callable[[int, int], Source]
-    held_out: Callable[[int], MemorySource]
+    held_out: Callable[[int], MemorySource] | None
     about: Mapping[str, Any]
+    validation: Callable[[Any], dict[str, Any]] | None = None
 
 
 def training_data(
@@ -95,12 +98,12 @@ def _observed(
     about = {"poses": train.rows, "fingerprint": train.fingerprint(), "notes": train.notes}
     return TrainingData(
         source=lambda size, seed: PairedSource(train.keypoints, pose, size, seed),
-        held_out=lambda poses: _evenly(held_out, poses),
+        held_out=lambda poses: evenly(held_out, poses),
         about={"pairs": about},
     )
 
 
-def _evenly(source: MemorySource, poses: int) -> MemorySource:
+def evenly(source: MemorySource, poses: int) -> MemorySource:
     """So many rows, evenly from first to last; all if there are fewer."""
     rows = torch.linspace(0, source.rows - 1, min(poses, source.rows)).round().long()
     return selected(source, rows)

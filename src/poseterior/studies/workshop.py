@@ -87,7 +87,9 @@ class Workshop:
         """
         cls: Any = KNOWN_LIFTERS[name]
         preset = self.preset + suffix
-        config = replace(cls.PRESETS[preset], **(changes or {}))
+        config = cls.PRESETS[preset]
+        own = {key: value for key, value in self.data.config.items() if hasattr(config, key)}
+        config = replace(config, **own | dict(changes or {}))
         lifter = new_lifter(cls, config, self.seed, self.data.skeleton)
         before = 0.0
         if hasattr(lifter, "use_base"):

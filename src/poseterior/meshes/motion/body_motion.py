@@ -33,7 +33,10 @@ from poseterior.meshes.motion.inverse_kinematics import fit_to_joints, landmarks
 from poseterior.meshes.motion.motion_parameters import retarget
 from poseterior.meshes.skinned_body import SkinnedBody
 
-__all__ = ["BodyMotion", "Recording", "body_fingerprint", "body_motion", "find_recordings"]
+__all__ = [
+    "BodyMotion", "Recording", "body_fingerprint", "body_motion", "find_recordings",
+    "fitted_motion",
+]  # fmt: skip
 
 # Changes when the same files and body would give other rotations than before.
 _METHOD = 1
@@ -101,10 +104,33 @@ def body_motion(
     """
     clips = load_cmu(root, split)
     recordings = find_recordings(cmu_root(root), clips.clip_names)
+    return fitted_motion(body, clips, split, cache, recordings)
+
+
+def fitted_motion(
+    body: SkinnedBody,
+    clips: MotionClips,
+    name: str,
+    cache: str | os.PathLike[str] | None = None,
+    recordings: Mapping[str, Recording] | None = None,
+) -> BodyMotion:
+    """Any clips of joints as rotations of the mean body's joints.
+
+    Args:
+        body: with landmarks of the clips' skeleton, `h36m_17`.
+        clips: world axes, z up.
+        name: what the file in the cache is called by.
+        cache: as of `body_motion`.
+        recordings: by clip, the files of its own rotations, where there are some.
+
+    Raises:
+        InputError: a damaged recording, or a cache that cannot be read or written.
+    """
+    recordings = recordings or {}
     if cache is None:
         return _computed(body, clips, recordings)
     key = _key(body, clips, recordings)
-    path = make_folder(cache) / f"body_motion_{body.name}_{split}_{key}.npz"
+    path = make_folder(cache) / f"body_motion_{body.name}_{name}_{key}.npz"
     if not path.exists():
         _write(path, _computed(body, clips, recordings))
     return _read(path, body)

@@ -50,6 +50,7 @@ class BodySource:
         ambiguous: this share of the observations misses a part of the body and is cropped to
             the rest, as paper 004's appendix B does to all (`data.ambiguous_crops`).
         skeleton: of the keypoints.
+        unknown: (J,) bool, joints that the detector to be trained for does not have: never valid.
         cameras, noise, masked, missing, far, farther, misjudged, focal_std: see `PoseSource`.
 
     Raises:
@@ -66,6 +67,7 @@ class BodySource:
     from_prior: float = 0.0
     ambiguous: float = 0.3
     skeleton: Skeleton = H36M_17
+    unknown: Tensor | None = None
     cameras: CameraRanges = field(default_factory=lambda: WIDER_CAMERAS)
     noise: DetectorNoise = field(default_factory=DetectorNoise)
     masked: float = 0.15
@@ -101,6 +103,8 @@ class BodySource:
             skeleton=self.skeleton, cameras=self.cameras, noise=self.noise, factor=factor,
         )  # fmt: skip
         keypoints = self._spoiled(keypoints, generator)
+        if self.unknown is not None:
+            keypoints = keypoints.without(self.unknown.expand_as(keypoints.valid))
         return ambiguous(keypoints, generator, share=self.ambiguous), parameters
 
     def _spoiled(self, keypoints: Keypoints, generator: torch.Generator) -> Keypoints:

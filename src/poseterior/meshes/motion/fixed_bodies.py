@@ -23,7 +23,9 @@ from poseterior.meshes.parameters import BodyParameters
 from poseterior.meshes.skinned_body import SkinnedBody
 from poseterior.seeding import generator_from
 
-__all__ = ["FixedBodies", "fixed_observations", "read_fixed", "write_fixed"]
+__all__ = [
+    "FixedBodies", "fixed_observations", "landmark_target", "read_fixed", "write_fixed",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +38,7 @@ class FixedBodies:
         target: (M, J, 3) metres, their landmarks relative to the root.
         clip: (M,) text, the clip of each.
         frame: (M,) row of the split's arrays.
+        up: (M, 3) unit vectors against gravity, camera axes; None where it is not known.
     """
 
     keypoints: Keypoints
@@ -43,6 +46,7 @@ class FixedBodies:
     target: Tensor
     clip: np.ndarray
     frame: np.ndarray
+    up: Tensor | None = None
 
 
 def fixed_observations(
@@ -77,8 +81,10 @@ def fixed_observations(
     if hidden:
         keypoints = ambiguous(keypoints, hiding)
     clip = np.array(motion.clip_names)[motion.clip[rows].numpy()]
-    target = _target(body, parameters, skeleton)
-    return FixedBodies(keypoints, parameters, target, clip, rows.numpy())
+    target = landmark_target(body, parameters, skeleton)
+    world = motion.rotations[rows, 0].mT.to(parameters.global_orient)
+    up = (parameters.global_orient @ world)[..., 2]  # the world's z
+    return FixedBodies(keypoints, parameters, target, clip, rows.numpy(), up)
 
 
 def write_fixed(path: str | os.PathLike[str], body: SkinnedBody, fixed: FixedBodies) -> None:
@@ -140,7 +146,8 @@ def _parameters(path: str | os.PathLike[str], body: SkinnedBody, rows: int) -> B
 
 
 @torch.no_grad()
-def _target(body: SkinnedBody, parameters: BodyParameters, skeleton: Skeleton) -> Tensor:
+def landmark_target(body: SkinnedBody, parameters: BodyParameters, skeleton: Skeleton) -> Tensor:
+    """(M, J, 3) metres, the landmarks of bodies (M,) relative to the root, on the CPU."""
     still = replace(parameters, transl=torch.zeros_like(parameters.transl))
     landmarks = body.landmarks_of(still.to(body.heads), skeleton).float().cpu()
     return landmarks - landmarks[:, [skeleton.root]]
