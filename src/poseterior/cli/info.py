@@ -9,7 +9,7 @@ __all__ = ["Info"]
 
 @dataclass(frozen=True)
 class Info:
-    """Versions, devices, lifters, skeletons and formats."""
+    """Versions, devices, lifters, detectors, skeletons and formats."""
 
     def run(self) -> None:
         """Print them."""
@@ -17,9 +17,11 @@ class Info:
 
         from poseterior.batch.provenance import versions
         from poseterior.data.keypoint_files import FORMATS
+        from poseterior.detectors import DETECTORS
         from poseterior.geometry.skeleton import SKELETONS
         from poseterior.lifters import LIFTERS
         from poseterior.meshes.regressors.mesh_lifters import MESH_LIFTERS
+        from poseterior.training.known_lifters import CROP_DETECTORS
         from poseterior.training.shipped import shipped_lifters
 
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU only"
@@ -28,6 +30,7 @@ class Info:
             "device": f"{device}, {torch.get_num_threads()} threads",
             "lifters": ", ".join(LIFTERS),
             "lifters over bodies": ", ".join(MESH_LIFTERS),
+            "detectors": ", ".join([*DETECTORS, *CROP_DETECTORS]),
             "with weights": ", ".join(shipped_lifters()) or "none",
             "skeletons": ", ".join(SKELETONS),
             "keypoint formats": ", ".join(FORMATS),

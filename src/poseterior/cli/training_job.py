@@ -84,13 +84,16 @@ class TrainingJob:
         return {**self.data.about, "device": self.device}
 
     def _validate(self, lifter: Lifter) -> dict[str, Any]:
-        """NLL, ECE and MPJPE on poses held out, observed once."""
+        """NLL, ECE and MPJPE on poses held out, observed once; or as the data has it."""
+        if self.data.validation is not None:
+            return self.data.validation(lifter)
         result = evaluate(lifter, self._held_out, _HYPOTHESES)
         numbers = {key: result[key] for key in _VALIDATED}
         return {"poses": result["poses"], "hypotheses": _HYPOTHESES, **numbers}
 
     @cached_property
     def _held_out(self) -> MemorySource:
+        assert self.data.held_out is not None  # validated otherwise
         return self.data.held_out(_POSES)
 
 

@@ -1,14 +1,17 @@
 """Crops around people, and the way back: where a crop's pixels lie in the image.
 
-Both ways of cropping in use widen a box to the crop's aspect ratio and then by 1.25, to a
+All ways of cropping widen a box to the crop's aspect ratio and then by 1.25, to a
 region of size S around its centre c. They differ in what the region is laid over:
 
     unbiased (Huang et al. 2020, UDP):  x = c - S/2 + u S / (n - 1)    pixel centres, first to last
     plain (MMPose's default):           x = c - S/2 + u S / n
+    tiled:                              x = c - S/2 + (u + 1/2) S / n
 
 with u the index of one of n pixels of the crop, or of its heatmap, and x that of the image's;
-pixel i has its centre at i in both. The model has learnt one of the two: the other is off by up
-to half a heatmap px at the crop's right and lower border.
+pixel i has its centre at i in both. The model has learnt one of them: another is off by up to
+half a heatmap px at the crop's borders. Pixels of a tiled grid cover the region between them, so
+that of a heatmap covers exactly those of the crop that it stands for, and mirroring maps the
+grid onto itself: the models trained here have it.
 """
 
 from __future__ import annotations
@@ -46,6 +49,12 @@ class Grid:
         """Grids of (width, height) points, the first on the border of regions (N, 4)."""
         cells = torch.tensor(size, dtype=torch.float64)
         return Grid(regions[:, :2], (regions[:, 2:] - regions[:, :2]) / cells)
+
+    @staticmethod
+    def tiled(regions: Tensor, size: tuple[int, int]) -> Grid:
+        """Grids of (width, height) points, the centres of pixels that tile regions (N, 4)."""
+        plain = Grid.plain(regions, size)
+        return Grid(plain.origin + plain.step / 2, plain.step)
 
     def points(self, index: Tensor) -> Tensor:
         """Positions (N, J, 2) in px of the image of indices (N, J, 2), (x, y) order."""

@@ -143,9 +143,7 @@ def _cut(images: list[np.ndarray], regions: Tensor, processor: Any) -> Tensor:
     if not images:
         return torch.zeros(0, 3, CROP_SIZE, CROP_SIZE)
     size = (CROP_SIZE, CROP_SIZE)
-    step = (regions[:, 2:] - regions[:, :2]) / CROP_SIZE
-    # The crop's pixels tile the region, so the first has its centre half a step inside.
-    grid = Grid(regions[:, :2] + step / 2, step)
+    grid = Grid.tiled(regions, size)
     cuts = [cut(image, grid, row, size) for row, image in enumerate(images)]
     # The processor's own crop is of whole photos: of a person it would cut off a border.
     return processor(cuts, do_resize=False, do_center_crop=False, return_tensors="pt")[

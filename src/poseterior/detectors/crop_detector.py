@@ -1,0 +1,133 @@
+"""What the detectors trained here share: crops to joints, and back into the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from poseterior.detectors.crops import Grid, cut, person_regions
+from poseterior.detectors.topdown import Located, People, detect_people
+from poseterior.errors import require
+from poseterior.geometry.skeleton import COCO_17, Skeleton
+from poseterior.keypoints import Keypoints
+
+__all__ = ["CropDetector", "counted"]
+
+# Of ImageNet, as everywhere: any fixed numbers near these would do.
+_MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+
+
+class CropDetector(nn.Module):
+    """A network that sees one person's crop; a `Detector`, and trained by `training.fit`.
+
+    `Config` is its frozen dataclass with `size`, (width, height) of its crops in px; `PRESETS`
+    names configurations ("small", "paper"). Crops are (B, 3, h, w), RGB from 0 to 255, of any
+    dtype; places in them are px, pixel i centred at i, of pixels that tile the crop's region
+    (`Grid.tiled`).
+
+    Attributes:
+        flip: average with what is said of the mirrored crop: better, and twice the time.
+        batch_size: people at a time in `detect`.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type]
+    PRESETS: ClassVar[dict[str, Any]]
+    config: Any
+    skeleton: Skeleton = COCO_17
+    flip: bool = True
+    batch_size: int = 32
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: Any, skeleton: Skeleton) -> None:
+        super().__init__()
+        known = skeleton == COCO_17
+        require(known, self.name, "skeleton", expected=COCO_17.name, found=skeleton.name)
+        self.config = config
+        self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(_STD)[:, None, None], persistent=False)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the crops, px."""
+        width, height = self.config.size
+        return width, height
+
+    def features(self, crops: Tensor) -> Tensor:
+        """What the last layer sees: what confidence heads take (paper 003, section 5)."""
+        raise NotImplementedError
+
+    def lower_features(self, crops: Tensor) -> Tensor:
+        """(B, C3, h / 16, w / 16) of the ResNet's last stage but one (paper 003, Table g)."""
+        raise NotImplementedError
+
+    def head(self, features: Tensor) -> Tensor:
+        """The last layer's output, of `features`."""
+        raise NotImplementedError
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """The last layer's output, of crops."""
+        return self.head(self.features(crops))
+
+    def mirrored(self, output: Tensor) -> Tensor:
+        """What an output of mirrored crops says of the crops themselves."""
+        raise NotImplementedError
+
+    def decode(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """Joints (B, 17, 2), px of the crop, and their confidences (B, 17)."""
+        raise NotImplementedError
+
+    def located(self, output: Tensor) -> Located:
+        """`decode` with covariances, in px and px² of the crop."""
+        raise NotImplementedError
+
+    def losses(
+        self, crops: Tensor, joints: Tensor, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """The terms that are minimised, of joints (B, 17, 3): x and y px of the crop, v.
+
+        Joints of v = 0 are not counted; the generator is that of the loop, and not drawn from.
+        """
+        raise NotImplementedError
+
+    def prepared(self, crops: Tensor) -> Tensor:
+        """Crops as the network takes them; `InputError` for another size."""
+        width, height = self.size
+        expected, found = (3, height, width), tuple(crops.shape[1:])
+        require(found == expected, self.name, "crops", expected=f"(B, *{expected})", found=found)
+        return (crops.to(self.mean) - self.mean) / self.std
+
+    @torch.no_grad()
+    def output(self, crops: Tensor, flip: bool | None = None) -> Tensor:
+        """`forward` in eval mode, averaged with the mirrored crops' if `flip`; else as set."""
+        require(not self.training, self.name, "mode", expected="eval()", found="train()")
+        output = self(crops)
+        if self.flip if flip is None else flip:
+            output = (output + self.mirrored(self(crops.flip(-1)))) / 2
+        return output
+
+    def detect(self, images: Sequence[np.ndarray], boxes: Sequence[Tensor]) -> list[Keypoints]:
+        """See `Detector.detect`."""
+        return detect_people(images, boxes, self._locate, self.batch_size)
+
+    def _locate(self, people: People) -> Located:
+        grid = Grid.tiled(person_regions(people.boxes, self.size), self.size)
+        cuts = [cut(image, grid, row, self.size) for row, image in enumerate(people.images)]
+        crops = torch.from_numpy(np.stack(cuts)).permute(0, 3, 1, 2).to(self.mean.device)
+        found = self.located(self.output(crops))
+        return Located(
+            grid.points(found.pixels.cpu()),
+            grid.covariances(found.covariance.cpu()),
+            found.confidence.cpu(),
+            found.doubtful.cpu(),
+        )
+
+
+def counted(joints: Tensor) -> Tensor:
+    """Which of joints (B, 17, 3) count in a loss: (B, 17), 1 where v > 0, else 0."""
+    return (joints[..., 2] > 0).to(joints.dtype)
