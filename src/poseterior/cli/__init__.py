@@ -16,6 +16,7 @@ from poseterior.cli.mesh import Mesh
 from poseterior.cli.outcome import run_to_exit_code
 from poseterior.cli.probability import Probability
 from poseterior.cli.recalibrate import Recalibrate
+from poseterior.cli.render import Render
 from poseterior.cli.score import Score
 from poseterior.cli.smooth import Smooth
 from poseterior.cli.study import StudyCommand
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Any] = {
     "probability": Probability,
     "recalibrate": Recalibrate,
     "smooth": Smooth,
+    "render": Render,
     "train": Train,
     "evaluate": Evaluate,
     "study": StudyCommand,
