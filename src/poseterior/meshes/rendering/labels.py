@@ -5,8 +5,8 @@ over it, or a surface nearer to the camera by more than the keypoint's own depth
 (`MARGINS`). One that is not seen is labelled (1) where an annotator could tell where it is, and
 else 0, as is one outside the image:
 
-- hidden by the person's own body: told, but for nose and eyes of a head of which none of the
-  three is seen;
+- hidden by the person's own body: told, but for nose, eyes and ears, which annotators seldom
+  place on the far side of a head;
 - hidden by a thing or by someone else: told if a visible keypoint of the person is within
   `NEAR_TORSOS` lengths of the torso (middle of the shoulders to middle of the hips), in space.
 """
@@ -27,12 +27,12 @@ __all__ = ["MARGINS", "NEAR_TORSOS", "Labels", "label"]
 
 # Metres from the skin to a keypoint below it, at most, where it is the part that is seen.
 _DEPTHS = {
-    "nose": 0.04, "eye": 0.04, "ear": 0.05, "shoulder": 0.12, "elbow": 0.08, "wrist": 0.07,
-    "hip": 0.16, "knee": 0.10, "ankle": 0.08,
+    "nose": 0.05, "eye": 0.05, "ear": 0.06, "shoulder": 0.14, "elbow": 0.09, "wrist": 0.08,
+    "hip": 0.20, "knee": 0.10, "ankle": 0.09,
 }  # fmt: skip
 MARGINS = np.array([_DEPTHS[name.split("_")[-1]] for name in COCO_17.joints], np.float32)
 NEAR_TORSOS = 0.75
-_FACE = [COCO_17.index(name) for name in ("nose", "left_eye", "right_eye")]
+_FACE = [k for k, name in enumerate(COCO_17.joints) if name.endswith(("nose", "eye", "ear"))]
 _CELLS = 224  # along the longer side of the window that a silhouette is measured in
 
 
@@ -112,7 +112,7 @@ def _flags(
     own = ~thing & nearer & (bodies[row, column] == 0)
     visible = inside & ~thing & ~nearer
     told = own.copy()
-    told[_FACE] &= bool(visible[_FACE].any())
+    told[_FACE] = False
     told |= (thing | other) & _near_visible(scene.landmarks, visible)
     return np.where(visible, 2, np.where(inside & told, 1, 0))
 
