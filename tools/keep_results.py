@@ -17,6 +17,8 @@ from poseterior.studies import STUDIES
 from poseterior.training.checkpoint import CONFIG_FILE, load_lifter, save_model
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
+# Studies that compute only, whose files are all kept.
+COMPUTED = ("oks_theory",)
 KEPT = ("gaussian", "gaussian_minmpjpe", "cinn")
 MOST_MB = 12
 
@@ -24,7 +26,7 @@ MOST_MB = 12
 def keep(studies: Path, results: Path = RESULTS) -> list[Path]:
     """Copy all there is; the files made."""
     results.mkdir(parents=True, exist_ok=True)
-    files = [path for name in STUDIES for path in sorted(studies.glob(f"{name}.*"))]
+    files = [path for name in (*STUDIES, *COMPUTED) for path in sorted(studies.glob(f"{name}.*"))]
     made = [Path(shutil.copy(path, results / path.name)) for path in files]
     for name in KEPT:
         source, folder = studies / "checkpoints" / name, results / "checkpoints" / name

@@ -1,4 +1,4 @@
-"""The studies that compute and train nothing: `sigma` and `faults`."""
+"""The studies that compute and train nothing: `sigma`, `faults` and `oks_theory`."""
 
 from __future__ import annotations
 
@@ -49,5 +49,28 @@ def _faults(out: Path, seed: int) -> None:
     print("written:", ", ".join(str(path) for path in files))
 
 
+def _oks_theory(out: Path, seed: int) -> None:
+    from poseterior.batch.score import save_result
+    from poseterior.data.npz_writer import make_folder
+    from poseterior.report.oks_theory_page import oks_theory_table, write_oks_theory
+    from poseterior.studies.oks_theory import oks_theory_study
+
+    folder = make_folder(out)
+    result = oks_theory_study(seed)
+    files = [
+        save_result(result, folder / "oks_theory.json"),
+        *write_oks_theory(result, folder),
+    ]
+    for equation, what, given, closed, found, difference in oks_theory_table(result):
+        print(f"Eq. {equation}: {what} at {given}: {closed}, found {found}, {difference}")
+    failed = ", ".join(result["failed"]) or "none"
+    print("not as expected:", failed)
+    print("written:", ", ".join(str(path) for path in files))
+
+
 # Name -> what writes its results into a folder, from a seed.
-COMPUTED: dict[str, Callable[[Path, int], None]] = {"sigma": _sigma, "faults": _faults}
+COMPUTED: dict[str, Callable[[Path, int], None]] = {
+    "sigma": _sigma,
+    "faults": _faults,
+    "oks_theory": _oks_theory,
+}
