@@ -1,4 +1,4 @@
-"""Crops of people as other photographs might show them: turned, moved, mirrored, recoloured, hidden.
+"""Crops of people as other photographs might show them: turned, mirrored, recoloured, hidden.
 
 All on tensors: about a millisecond for each crop of 128 x 96 px on one core.
 """

@@ -128,6 +128,12 @@ _CROPS = FitConfig(
     final_fraction=0.001, clip_norm=10.0, validate_every=0, save_every=500, log_every=100,
 )  # fmt: skip
 
+# Paper 003, appendix B; the batch is not told.
+_CCNET = FitConfig(
+    steps=12_000, batch_size=128, optimiser="adam", weight_decay=0.0, schedule="step",
+    decay_at=(0.75,), validate_every=0, save_every=0, log_every=500,
+)  # fmt: skip
+
 RECIPES: dict[str, dict[str, FitConfig]] = {
     "cinn": {"small": _SMALL_CINN, "paper": _CINN},
     "coupling_flow": dict.fromkeys(("small", "paper", "small_points", "paper_points"), _FLOW),
@@ -156,6 +162,7 @@ RECIPES: dict[str, dict[str, FitConfig]] = {
     "prohmr": {"small": _MESH, "paper": _PROHMR_PAPER},
     "sbl": {"small": _CROPS, "paper": _SBL_PAPER},
     "rle": {"small": replace(_CROPS, steps=6000), "paper": _RLE_PAPER},
+    "ccnet": {"paper": _CCNET},
     "pose_prior": {"small": _PRIOR, "paper": replace(_PRIOR, steps=50_000, learning_rate=1e-3)},
 }  # fmt: skip
 
