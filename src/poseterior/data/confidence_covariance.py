@@ -15,6 +15,7 @@ upper part of its uncertain ones (U(3, 10)). Between them log sigma falls linear
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -73,6 +74,25 @@ class CovarianceRule:
         certainty = confidence.nan_to_num(0.0) / (self.full_score * self.confident_from)
         ratio = self.sigma_uncertain / self.sigma_confident
         return self.sigma_confident * ratio ** (1 - certainty.clamp(0, 1))
+
+    def confidence(self, pixels: Tensor, covariance: Tensor, valid: Tensor) -> Tensor:
+        """Confidences (..., J) from which the rule would guess covariances (..., J, 2, 2).
+
+        Of a simulated detector, which knows its covariances, the raw numbers that a real one
+        gives in their place. They tell less: one number for both axes (sigma² is the root of the
+        determinant), no more than `confident_from` of `full_score` and no less than 0.
+
+        >>> pixels, valid = torch.tensor([[100.0, 100.0], [200.0, 612.0]]), torch.ones(2) > 0
+        >>> rule, score = CovarianceRule(), torch.tensor([0.7, 0.1])
+        >>> rule.confidence(pixels, rule(pixels, score, valid), valid)
+        tensor([0.7000, 0.1000])
+        """
+        size = _heatmap_pixel(pixels, valid)[..., None].clamp_min(1e-6)
+        sigma = torch.linalg.det(covariance).clamp_min(1e-12) ** 0.25 / size
+        span = math.log(self.sigma_uncertain / self.sigma_confident)
+        certainty = 1 - (sigma / self.sigma_confident).log() / span
+        found = certainty.clamp(0, 1) * self.confident_from * self.full_score
+        return torch.where(valid, found, 0.0)
 
     def __call__(self, pixels: Tensor, confidence: Tensor | None, valid: Tensor) -> Tensor:
         """Covariances (..., J, 2, 2) in px², isotropic and positive definite.

@@ -111,8 +111,8 @@ def why_absent(row: Row, key: str) -> str:
 def best_rows(rows: Sequence[Row], of: Column) -> set[int]:
     """Rows whose number is best beyond doubt: its interval meets no other row's.
 
-    Rows compete within a subset, and for the best hypothesis only at the same number of
-    hypotheses, and only where at least a third of the subset takes part. A number without
+    Rows compete within a subset, of as many views, and for the best hypothesis only at the same
+    number of hypotheses, and only where at least a third of the subset takes part. A number without
     interval counts as exact, to the digits shown. Nobody is best where no way is better.
     """
     if of.better not in ("low", "high"):
@@ -121,12 +121,13 @@ def best_rows(rows: Sequence[Row], of: Column) -> set[int]:
 
 
 def _contests(rows: Sequence[Row], of: Column) -> Iterator[list[int]]:
-    groups: dict[tuple[str, str], list[int]] = {}
+    groups: dict[tuple[str, ...], list[int]] = {}
     for n, row in enumerate(rows):
         of_count = count(row) if of.key.startswith("min_") or "n" in row else None
         if finite(row.get(of.key)) is not None:
-            groups.setdefault((subset(row), str(of_count)), []).append(n)
-    for (name, _), group in groups.items():
+            alike = (subset(row), str(of_count), str(row.get("views")))
+            groups.setdefault(alike, []).append(n)
+    for (name, *_), group in groups.items():
         whole = sum(subset(row) == name for row in rows)
         if len(group) > 1 and 3 * len(group) >= whole:
             yield group

@@ -29,6 +29,7 @@ Span = tuple[float, float] | None
 _DOTS = {
     "ambiguous": ("min_mpjpe_mm", "pck_150", "pck150", "cps_mm", "ece_median"),
     "diversity": ("worst_pa_mpjpe_mm", "bone_length_deviation"),
+    "mesh_fitting": ("mpjpe_mm", "pa_mpjpe_mm", "ece_median", "coverage_90"),
 }
 _USUAL_DOTS = ("min_mpjpe_mm", "mpjpe_mean_mm", "ece_median", "energy_score_mm")
 _LOG_RATIO = 2.6
