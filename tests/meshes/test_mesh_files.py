@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from meshes.stick_body import stick_body
 from poseterior.errors import InputError
 from poseterior.geometry.rotations import from_axis_angle
-from poseterior.meshes import BodyParameters
+from poseterior.meshes import BodyParameters, mesh_files
 from poseterior.meshes.mesh_files import BodiesFile, bodies_writer, read_bodies, write_bodies
 
 BODY = stick_body()
@@ -199,3 +199,28 @@ def test_weights_may_be_missing(tmp_path: Path) -> None:
     found = read_bodies(changed(tmp_path / "m.npz", weights=None, valid=None), BODY)
     torch.testing.assert_close(found.weights, torch.full((3, 4), 1 / 3))
     assert found.valid.all()
+
+
+def test_some_rows_are_read_without_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, given = tmp_path / "m.npz", bodies(people=9)
+    with bodies_writer(path, 10, BODY) as out:
+        out.write(0, given, None, {"frame": np.arange(9)})
+        out.label(9, 1, {"frame": np.array([9])})
+    monkeypatch.setattr(mesh_files, "_CHUNK_BYTES", 4000)  # two or three rows at a time
+    monkeypatch.setattr(mesh_files, "_LABEL_ROWS", 4)
+    whole = read_bodies(path)
+    with BodiesFile(path) as file:
+        some = list(file.picked([7, 0, 4]))
+        parts = list(file.frames())
+    assert [each.start for each in some] == [0, 4, 7]
+    for each in some:
+        assert len(each) == 1
+        torch.testing.assert_close(
+            each.parameters.rotations[:, 0], whole.parameters.rotations[:, each.start]
+        )
+        assert each.labels["frame"].tolist() == [each.start]
+    assert [start for start, _, _ in parts] == [0, 4, 8]
+    assert np.concatenate([valid for _, valid, _ in parts]).tolist() == [True] * 9 + [False]
+    assert np.concatenate([frame for _, _, frame in parts]).tolist() == list(range(10))

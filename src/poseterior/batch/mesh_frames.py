@@ -87,9 +87,7 @@ class BodyFrames:
 def body_frames(path: str | os.PathLike[str], body: Body) -> BodyFrames:
     """The rows of a file that have bodies; errors as of `BodiesFile`."""
     with BodiesFile(path, body) as file:
-        return _numbered(
-            str(path), ((c.start, c.valid.numpy(), c.labels.get("frame")) for c in file.chunks())
-        )
+        return _numbered(str(path), file.frames())
 
 
 def source_frames(source: KeypointSource, chunk: int = 256) -> BodyFrames:

@@ -87,21 +87,15 @@ def people_of(
         representatives: n at most; fewer where there are fewer hypotheses that weigh something.
         seed: of K-means; what comes of a row depends on no other row.
     """
-    wanted = set(map(int, rows))
     with BodiesFile(path, body) as file, torch.no_grad():
         return [
-            _person(chunk, n, body, skeleton, representatives, seed)
-            for chunk in file.chunks()
-            for n in range(len(chunk))
-            if chunk.start + n in wanted
-        ]
+            _person(one, body, skeleton, representatives, seed) for one in file.picked(rows)
+        ]  # fmt: skip
 
 
-def _person(
-    chunk: BodyRows, n: int, body: Body, skeleton: Skeleton, count: int, seed: int
-) -> BodyPerson:
-    row, one = chunk.start + n, slice(n, n + 1)
-    every = BodySet(chunk.parameters[:, one], body, skeleton, chunk.weights[:, one])
+def _person(one: BodyRows, body: Body, skeleton: Skeleton, count: int, seed: int) -> BodyPerson:
+    row = one.start
+    every = BodySet(one.parameters, body, skeleton, one.weights)
     generator = generator_from(seed, row, _REPRESENTATIVES)
     few, found = quantized_bodies(every, min(count, len(every.parameters)), generator=generator)
     order = few.weights[:, 0].argsort(descending=True, stable=True)
@@ -111,7 +105,7 @@ def _person(
     off = poses - (share * poses).sum(0)
     return BodyPerson(
         row,
-        {name: str(chunk.labels[name][n]) for name in LABELS if name in chunk.labels},
+        {name: str(one.labels[name][0]) for name in LABELS if name in one.labels},
         every.parameters[:, 0],
         weights,
         few.parameters[order, 0],

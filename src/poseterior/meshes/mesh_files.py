@@ -12,7 +12,7 @@ Rotations are radians, in camera axes; `transl` is metres. Rows that are not val
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,9 @@ _PARAMETERS = {
 }
 _OTHERS = {"weights": Field((("M", "H"),)), "valid": Field((("M",),), "mask"), **LABEL_FIELDS}
 _SUM_ERROR = 1e-3
-_CHUNK_BYTES = 1 << 23
+# Reading makes matrices of vectors, and checks them: many times these bytes.
+_CHUNK_BYTES = 1 << 20
+_LABEL_ROWS = 1 << 14
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,7 +224,7 @@ class BodiesFile:
         self.close()
 
     def chunks(self, rows: int | None = None) -> Iterator[BodyRows]:
-        """Consecutive rows, checked; as many at a time as fit into 8 MiB if None.
+        """Consecutive rows, checked; as many at a time as fit into 1 MiB if None.
 
         Raises:
             InputError: numbers that are not finite, weights that are negative or do not sum to
@@ -233,6 +235,33 @@ class BodiesFile:
         for arrays in self._reader.chunks(self._names, rows or max(1, _CHUNK_BYTES // size)):
             yield self._rows(arrays, start)
             start += len(arrays["betas"])
+
+    def picked(self, rows: Iterable[int]) -> Iterator[BodyRows]:
+        """Some rows, one at a time and in order; errors of these as of `chunks`."""
+        wanted = set(map(int, rows))
+        size = sum(self._reader[name].row_bytes for name in self._names)
+        start = 0
+        for arrays in self._reader.chunks(self._names, max(1, _CHUNK_BYTES // size)):
+            count = len(arrays["betas"])
+            for n in sorted(wanted.intersection(range(start, start + count))):
+                one = slice(n - start, n - start + 1)
+                yield self._rows({name: array[one] for name, array in arrays.items()}, n)
+            start += count
+
+    def frames(self) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+        """Of consecutive rows: the first, which are valid, and the labels `frame` if there are."""
+        names = sorted({"valid", "frame"} & set(self._names))
+        if not names:
+            yield 0, np.ones(self.people, bool), None
+            return
+        start = 0
+        for arrays in self._reader.chunks(names, _LABEL_ROWS):
+            count = len(arrays[names[0]])
+            valid = np.ones(count, bool)
+            if "valid" in arrays:
+                valid = as_mask(arrays["valid"], self.path, "valid", start)
+            yield start, valid, arrays.get("frame")
+            start += count
 
     def _rows(self, arrays: dict[str, np.ndarray], start: int) -> BodyRows:
         count = len(arrays["betas"])
