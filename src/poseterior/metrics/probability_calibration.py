@@ -117,7 +117,8 @@ class ProbabilityCalibration:
         `diagram`: for each bin that has keypoints its `probability` and `outcome` (means),
         `count` and the 95 % `interval` of the outcome, None with too few people. `verdict`:
         "calibrated", "overconfident", "underconfident", "both" (some bins too high, others too
-        low), None with too few people; against right probabilities with chance 1 % (nearly 2 % where people are few).
+        low), None with too few people; against right probabilities with chance 1 %, nearly 2 %
+        where people are few.
         """
         sums = self._sums.sums
         total = sums.sum(0)
