@@ -36,7 +36,7 @@ class StudyCommand:
     """
 
     study: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
-    """table1, ambiguous, ablation, samples, diversity; mesh_table, mesh_ablation, mesh_samples, mesh_gallery, mesh_fitting; sigma and faults need no data."""  # noqa: E501
+    """table1, ambiguous, ablation, samples, diversity; mesh_table, mesh_ablation, mesh_samples, mesh_gallery, mesh_fitting; sigma, faults and oks_theory need no data."""  # noqa: E501
     out: Path
     """Folder of rows, checkpoints and results; studies in one folder share their trainings."""
     data: Data = "cmu"
