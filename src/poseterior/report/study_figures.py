@@ -12,6 +12,7 @@ from poseterior.report.numbers import finite
 from poseterior.report.parts import chart, missing, section
 from poseterior.report.study_columns import better, column
 from poseterior.report.study_gallery import gallery_section
+from poseterior.report.study_pictures import pictures_section
 from poseterior.report.study_rows import row_name, study_name, study_rows
 from poseterior.report.study_tables import breakable
 
@@ -23,6 +24,7 @@ def figures(result: Mapping[str, Any]) -> str:
     draw = {
         "table1": _scatter, "samples": _curves, "diversity": _diversity, "mesh_table": _curves,
         "mesh_ablation": _curves, "mesh_samples": _curves,
+        "mesh_gallery": pictures_section,
     }  # fmt: skip
     return draw.get(study_name(result), _dots)(result)
 

@@ -13,8 +13,8 @@ from poseterior.report import study_tables as tables
 from poseterior.report.parts import asset, section
 from poseterior.report.study_columns import README, column
 from poseterior.report.study_figures import figures, reliabilities
+from poseterior.report.study_pictures import write_pictures
 from poseterior.report.study_pivot import has_counts, pivot
-from poseterior.report.study_plots import write_study_plot
 from poseterior.report.study_published import published_html, published_table
 from poseterior.report.study_rows import Row, row_name, study_name, study_rows
 from poseterior.report.summary import provenance
@@ -29,6 +29,8 @@ _LEGEND = (
 
 def write_study(result: Mapping[str, Any], out: Path) -> list[Path]:
     """Write NAME.csv, NAME.md, NAME.html and, where there is something to draw, NAME.png.
+
+    A gallery has a picture NAME_ROW.png of each row in the place of NAME.png.
 
     Each file appears whole or not at all; the folder is made if there is none.
 
@@ -54,13 +56,13 @@ def write_study(result: Mapping[str, Any], out: Path) -> list[Path]:
         "html": study_html(result),
     }
     folder = make_folder(out)
-    picture = write_study_plot(result, folder / f"{name}.png")
-    if picture:
+    pictures = write_pictures(result, folder)
+    for picture in pictures:
         texts["md"] += f"\n![{tables.plain(_title(result))}]({picture.name})\n"
     for suffix, content in texts.items():
         with replacing(folder / f"{name}.{suffix}") as temporary:
             temporary.write_text(content, encoding="utf-8")
-    return [*(folder / f"{name}.{suffix}" for suffix in texts), *([picture] if picture else [])]
+    return [*(folder / f"{name}.{suffix}" for suffix in texts), *pictures]
 
 
 def _title(result: Mapping[str, Any]) -> str:
