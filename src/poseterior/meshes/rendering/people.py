@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -84,6 +85,7 @@ class RenderedPeople:
         """(128, 96, 3) RGB."""
         return self.studio.crop(shot.scene, shot.window)
 
+    @torch.no_grad()
     def _block(self, split: str, numbers: list[int]) -> list[Shot]:
         done: dict[int, Shot] = {}
         for attempt in range(_TRIES):

@@ -182,8 +182,8 @@ def _position(
 ) -> float:
     """The middle of a box along one axis of an image: in it, or at least a share of it."""
     if inside:
-        ends = sorted((length / 2, size - length / 2))
-        return rng.uniform(*ends)
+        low, high = sorted((length / 2, size - length / 2))
+        return rng.uniform(low, high)
     # The visible part is at least `shown` of the box, or of the image if that is smaller.
     least = shown * min(length, size)
     return rng.uniform(least - length / 2, size - least + length / 2)

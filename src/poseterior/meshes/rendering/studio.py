@@ -61,7 +61,8 @@ class Studio:
         faults = scene.degradation.reduced(max(window.step, 1))
         taken = degraded(values, faults, rng)
         if native is not window:
-            taken = resized(taken, (window.width, window.height))
+            large = resized(taken.astype(np.float32), (window.width, window.height))
+            taken = (large + 0.5).astype(np.uint8)
         x, y = window.axes()
         width, height = scene.size
         inside = ((x >= -0.5) & (x < width - 0.5)) & ((y >= -0.5) & (y < height - 0.5))[:, None]

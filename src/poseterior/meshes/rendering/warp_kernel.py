@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 # A file of its own, imported only where warp is installed. No `annotations` from the future:
 # warp reads the types themselves.
 """The kernel of `warp_caster`."""
