@@ -63,7 +63,7 @@ def seen(body: SkinnedBody, bodies: BodyParameters, draw: torch.Generator) -> Ke
 def lifter_of(run: str | None, draw: torch.Generator) -> ProHMR:
     """A trained `prohmr`, or one that has only seen how widely poses vary."""
     if run is not None:
-        found = load_lifter(run)
+        found = load_lifter(run, {ProHMR.name: ProHMR})
         assert isinstance(found, ProHMR)
         return found
     torch.manual_seed(0)

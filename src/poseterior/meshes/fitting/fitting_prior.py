@@ -53,7 +53,10 @@ class GivenPrior(Protocol):
 class BodyPrior(Protocol):
     """A prior, before it knows what is observed."""
 
-    body: SkinnedBody
+    @property
+    def body(self) -> SkinnedBody:
+        """Whose parameters it is over."""
+        ...
 
     def given(self, keypoints: Keypoints) -> GivenPrior:
         """The prior of people observed by keypoints with batch shape (B,)."""
