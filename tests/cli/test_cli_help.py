@@ -38,6 +38,10 @@ FLAGS = {
     "recalibrate": {
         "--out", "--method", "--apply", "--target", "--rule", "--data", "--root", "--split",
     },
+    "confidence": {
+        "--annotations", "--method", "--fit-on", "--area", "--folds", "--out", "--json",
+        "--precision", "--detector", "--seed", "--aggregate",
+    },
     "smooth": {"--out", "--model", "--fps", "--lag", "--fit", "--share"},
     "data": {"--root"},
     "info": set(),

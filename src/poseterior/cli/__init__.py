@@ -6,6 +6,7 @@ import sys
 from typing import Annotated, Any
 
 from poseterior.cli.angles import Angles
+from poseterior.cli.confidence import Confidence
 from poseterior.cli.data import CheckData
 from poseterior.cli.demo import Demo
 from poseterior.cli.diagnose import Diagnose
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Any] = {
     "angles": Angles,
     "probability": Probability,
     "recalibrate": Recalibrate,
+    "confidence": Confidence,
     "smooth": Smooth,
     "render": Render,
     "train": Train,
