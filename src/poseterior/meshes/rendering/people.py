@@ -17,7 +17,7 @@ from poseterior.meshes.rendering.labels import Labels
 from poseterior.meshes.rendering.random_scene import draw_people
 from poseterior.meshes.rendering.scene import Scene
 from poseterior.meshes.rendering.studio import Studio
-from poseterior.meshes.rendering.textures import Surroundings, surroundings
+from poseterior.meshes.rendering.textures import Surroundings
 
 __all__ = ["LEAST_AREA", "SPLITS", "RenderedPeople", "Shot"]
 
@@ -71,8 +71,7 @@ class RenderedPeople:
     def around(self, split: str) -> Surroundings:
         """The textures and backdrops of a split."""
         if split not in self._around:
-            rng = np.random.default_rng((self.seed, SPLITS.index(split), _AROUND))
-            self._around[split] = surroundings(rng)
+            self._around[split] = Surroundings((self.seed, SPLITS.index(split), _AROUND))
         return self._around[split]
 
     def shots(self, split: str, start: int, stop: int) -> Iterator[Shot]:

@@ -69,7 +69,7 @@ def blocks(
         recipe: for the other processes.
         split: which.
         count: of people.
-        workers: processes; each makes its own surroundings first, some seconds.
+        workers: processes; each begins with the imports, some seconds.
     """
     starts = range(0, count, BLOCK)
     spans = [(split, start, min(start + BLOCK, count)) for start in starts]

@@ -143,7 +143,7 @@ def _scene(
         landmarks=landmarks[0] + moves[0],
         outfits=tuple(random_outfit(rng, textures) for _ in vertices),
         lights=random_lights(rng),
-        backdrop=around.backdrops[rng.integers(len(around.backdrops))],
+        backdrop=around.backdrop(int(rng.integers(2**31))),
         view=random_view(rng),
         behind=things_behind(rng, size, box, textures),
         before=things_before(rng, size, box, textures),

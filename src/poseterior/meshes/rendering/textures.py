@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import colorsys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +11,12 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Surroundings", "fractal_noise", "random_colour", "surroundings", "texture"]
+__all__ = ["Surroundings", "fractal_noise", "random_colour", "texture"]
 
 Picture = NDArray[np.uint8]
 
 _TEXTURE, _BACKDROP = 128, 384
+_TEXTURES, _BACKDROPS = 0, 1  # what a seed is for
 
 
 def random_colour(rng: np.random.Generator) -> NDArray[np.float32]:
@@ -69,30 +69,34 @@ def _bytes(picture: NDArray) -> Picture:
     return (255 * np.clip(picture, 0, 1)).astype(np.uint8)
 
 
-@dataclass(frozen=True, eq=False)
 class Surroundings:
-    """What one split is drawn with and no other.
+    """What one split is drawn with and no other: cloth, things, and places, each from a seed.
+
+    Args:
+        seed: of all of it.
+        textures, backdrops: how many there are of each; backdrops are made when first asked for.
 
     Attributes:
         textures: (T, t, t, 3) uint8, of cloth and of things.
-        backdrops: (B, b, b, 3) uint8, of places, upright.
+
+    >>> around = Surroundings((0, 1), textures=2, backdrops=3)
+    >>> around.textures.shape, around.backdrop(5).shape
+    ((2, 128, 128, 3), (384, 384, 3))
     """
 
-    textures: Picture
-    backdrops: Picture
+    def __init__(self, seed: tuple[int, ...], textures: int = 128, backdrops: int = 128) -> None:
+        self._seed, self._count = seed, backdrops
+        rng = np.random.default_rng((*seed, _TEXTURES))
+        self.textures: Picture = np.stack([texture(rng) for _ in range(textures)])
+        self._backdrops: dict[int, Picture] = {}
 
-
-def surroundings(
-    rng: np.random.Generator, backdrops: int = 128, textures: int = 128
-) -> Surroundings:
-    """Random textures and places that use them.
-
-    >>> made = surroundings(np.random.default_rng(0), backdrops=1, textures=2)
-    >>> made.backdrops.shape, made.textures.shape
-    ((1, 384, 384, 3), (2, 128, 128, 3))
-    """
-    cloth = np.stack([texture(rng) for _ in range(textures)])
-    return Surroundings(cloth, np.stack([_backdrop(rng, cloth) for _ in range(backdrops)]))
+    def backdrop(self, number: int) -> Picture:
+        """(b, b, 3) uint8, upright: one of the places, the same for numbers equal modulo them."""
+        chosen = number % self._count
+        if chosen not in self._backdrops:
+            rng = np.random.default_rng((*self._seed, _BACKDROPS, chosen))
+            self._backdrops[chosen] = _backdrop(rng, self.textures)
+        return self._backdrops[chosen]
 
 
 def _backdrop(rng: np.random.Generator, textures: Picture) -> Picture:
