@@ -8,6 +8,8 @@
 3. Motions read from ASF/AMC on the body (`motion_rotations`), against the motion's own joints,
    root-relative, after one scale a subject; and how far inverse kinematics of the joints alone
    comes from them.
+4. How near the nearest of 20,000 training bodies comes to poses that are not trained on, with a
+   share of their poses drawn (`DrawnPoses`).
 """
 
 from __future__ import annotations
@@ -28,11 +30,14 @@ from poseterior.meshes import BodyParameters, SkinnedBody
 from poseterior.meshes.models.anny_body import anny_body
 from poseterior.meshes.motion.body_motion import body_motion
 from poseterior.meshes.motion.body_proportions import with_lengths_of
+from poseterior.meshes.motion.body_source import BodySource
+from poseterior.meshes.motion.drawn_poses import DrawnPoses
 from poseterior.meshes.motion.inverse_kinematics import fit_to_joints, landmarks_at_rest
 from poseterior.meshes.motion.motion_parameters import motion_rotations
 
 _SUBJECTS = {"02": ("02_01", "02_05", "02_07"), "03": ("03_01", "03_03"), "01": ("01_08", "01_14")}
 _POSES = 2000
+_EVERY, _DRAWN = 40, 20_000
 
 
 def _print(title: str, names: Sequence[str], values: Tensor, unit: str) -> None:
@@ -86,8 +91,42 @@ def recordings(body: SkinnedBody, root: Path) -> None:
         _print("  inverse kinematics of the joints alone, off by", body.tree.joints, angle, "deg")
 
 
+def drawn(body: SkinnedBody, root: Path) -> None:
+    """Part 4."""
+    train = body_motion(body, root, "train").rotations
+    prior = DrawnPoses.fitted(body, train)
+    held_out = {
+        split: _joints(body, body_motion(body, root, split).rotations[::_EVERY])
+        for split in ("test", "test_dance")
+    }
+    for share in (0.0, 0.15, 0.3, 1.0):
+        for seed in (0, 1):
+            source = BodySource(body, train, 1000, seed, prior=prior, from_prior=share)
+            poses = torch.cat([source.batch(k)[1].rotations for k in range(_DRAWN // 1000)])
+            there = _joints(body, poses)
+            near = {split: 1000 * float(_nearest(own, there)) for split, own in held_out.items()}
+            told = ", ".join(f"{split} {value:.1f} mm" for split, value in near.items())
+            print(f"{share:.0%} drawn, seed {seed}: nearest to {told}")
+
+
+@torch.no_grad()
+def _joints(body: SkinnedBody, rotations: Tensor) -> Tensor:
+    """(N, 17, 3) metres of the mean body that faces one way, relative to the root."""
+    rotations = torch.cat([torch.eye(3).expand_as(rotations[:, :1]), rotations[:, 1:]], 1)
+    betas = torch.zeros(len(rotations), body.betas)
+    found = body.landmarks_of(BodyParameters.of(rotations, betas), H36M_17)
+    return found - found[:, :1]
+
+
+def _nearest(poses: Tensor, others: Tensor) -> Tensor:
+    """Mean over poses of the mean distance of joints to the nearest of others."""
+    return torch.stack(
+        [(others - pose).norm(dim=-1).mean(-1).min() for pose in poses]
+    ).mean()  # fmt: skip
+
+
 def main() -> None:
-    """Print all three parts."""
+    """Print all four parts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, required=True, help="folder of the CMU data")
     root = parser.parse_args().root
@@ -95,6 +134,7 @@ def main() -> None:
     motions(body, root)
     positions(body, root)
     recordings(body, root)
+    drawn(body, root)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,8 @@ def test_train_on_3dpw(run, files, tmp_path):
     out = tmp_path / "run"
     options = ("--data", "3dpw", "--root", files / "3dpw", "--out", out)
     few = ("--steps", 1, "--validate-every", 0)
-    ended = run("train", "hmr", *options, "--body", files / "smpl.npz", *few)
+    more = ("--body", files / "smpl.npz", "--drawn-poses", 0.1)
+    ended = run("train", "hmr", *options, *more, *few)
     assert ended.code == 0, ended.err
     config = json.loads((out / "config.json").read_text())
     assert config["config"]["body"] == str(files / "smpl.npz")
@@ -105,3 +106,6 @@ def test_a_body_is_of_meshes_only(run, files, tmp_path):
     ended = run("study", "table1", "--data", "human36m", "--root", files / "human36m", "--out",
                 tmp_path / "out", "--body", "anny")  # fmt: skip
     assert_refused(ended, "--body")
+    ended = run("train", "simple_baseline", "--data", "human36m", "--root", files / "human36m",
+                "--out", tmp_path / "out", "--drawn-poses", 0.1)  # fmt: skip
+    assert_refused(ended, "--drawn-poses")

@@ -210,6 +210,23 @@ def test_train_has_the_same_bodies_and_others_to_validate(
     assert len(lifter.losses(keypoints, bodies, torch.Generator())) > 1
 
 
+def test_a_share_of_training_poses_is_drawn_where_asked_for(
+    threedpw: Path, smpl_file: Path, tmp_path: Path
+) -> None:
+    lifter = Hmr(replace(TINY, body=str(smpl_file)))
+    plain, none, some = (
+        body_training_data(lifter, "3dpw", threedpw, options, tmp_path)
+        for options in ({}, {"drawn_poses": 0.0}, {"drawn_poses": 0.5})
+    )
+    first, same, other = (data.source(32, 0).batch(0)[1].body_pose for data in (plain, none, some))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+    assert plain.about == none.about
+    assert some.about["motion"]["drawn_poses"] == 0.5
+    with pytest.raises(InputError, match="--drawn-poses"):
+        body_training_data(lifter, "3dpw", threedpw, {"drawn_poses": 1.5}, tmp_path)
+
+
 def _bad_betas(content: Any) -> Any:
     return content | {"betas": [b[:6] for b in content["betas"]]}
 

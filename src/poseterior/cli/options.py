@@ -29,6 +29,7 @@ __all__ = [
     "Report",
     "Root",
     "SeenPath",
+    "Share",
     "Size",
     "Whole",
     "check_draws",
@@ -48,6 +49,7 @@ Name = Annotated[str | None, _shown("NAME")]
 SeenPath = Annotated[Path | None, _shown("PATH")]
 Folder = Annotated[Path | None, _shown("DIR")]
 Whole = Annotated[int | None, _shown("N")]
+Share = Annotated[float | None, _shown("SHARE")]
 Px = Annotated[float | None, _shown("PX")]
 HeatmapPx = Annotated[float | None, _shown("HEATMAP_PX")]
 Size = Annotated[tuple[float, float] | None, _shown("W H")]

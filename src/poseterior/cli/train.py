@@ -17,6 +17,7 @@ from poseterior.cli.options import (
     Folder,
     Protocol,
     Root,
+    Share,
     Whole,
     check_range,
 )
@@ -45,6 +46,8 @@ class Train:
     protocol: Protocol = None
     keypoints: Detections = None
     body: BodyModel = None
+    drawn_poses: Share = None
+    """Share of a mesh regressor's training bodies whose pose is drawn, and not the motion's."""
     preset: Annotated[str, tyro.conf.arg(metavar="small|paper")] = "small"
     """Sizes and recipe: small for a computer without a GPU, paper for the published ones."""
     steps: Whole = None
@@ -137,7 +140,8 @@ class Train:
         settings = {
             "seed": self.seed, "devices": self.devices, "validate_every": self.validate_every,
         }  # fmt: skip
-        options = {"protocol": self.protocol, "keypoints": self.keypoints, "body": self.body}
+        options = {"protocol": self.protocol, "keypoints": self.keypoints, "body": self.body,
+                   "drawn_poses": self.drawn_poses}  # fmt: skip
         if self.lifter in CROP_DETECTORS:
             data = crop_training_data(lifter, self.data, self.root, options)
         elif self.lifter in MESH_LIFTERS:

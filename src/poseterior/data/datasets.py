@@ -70,7 +70,9 @@ class DataSet:
         for name, value in asked.items():
             has = " and ".join(f"--{option}" for option in self.options) or "no such option"
             found = f"{value} for {self.title}"
-            require(name in self.options, f"--{name}", "", expected=has, found=found)
+            require(
+                name in self.options, f"--{name.replace('_', '-')}", "", expected=has, found=found
+            )
         return self.opener(root, split=split, **asked)
 
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from poseterior.errors import InputError, known
+from poseterior.errors import InputError, known, require
 from poseterior.geometry.skeleton import H36M_17
 from poseterior.meshes.bodies import body_name, open_body
 from poseterior.meshes.motion.body_motion import body_fingerprint
 from poseterior.meshes.motion.body_source import BodySource
+from poseterior.meshes.motion.drawn_poses import DrawnPoses
 from poseterior.meshes.motion.fixed_bodies import FixedBodies
 from poseterior.meshes.regressors.mesh_lifter import MeshLifter
 from poseterior.meshes.regressors.pose_prior import ControlSource, PosePrior
@@ -81,7 +82,8 @@ def body_training_data(
         lifter: posed is its own body; for the pose prior that of the options or the studies'.
         name: cmu, human36m or 3dpw.
         root: folder of the data; if None, the one that its environment variable names.
-        options: `body`; `protocol` and `keypoints` of human36m.
+        options: `body`; `protocol` and `keypoints` of human36m; `drawn_poses`, the share of the
+            bodies whose pose is drawn (`drawn_poses.DrawnPoses`), none if None.
         out: folder of the run, which keeps the fitted rotations in `motion`.
 
     Raises:
@@ -89,12 +91,15 @@ def body_training_data(
     """
     opened = BODY_DATA[known("--data", name, BODY_DATA)]
     body = lifter.body if isinstance(lifter, MeshLifter) else open_body(_body_name(options))
+    share = _share(options)
     data = opened(body, root, options, out / "motion")
     rotations = data.train()
+    prior = DrawnPoses.fitted(body, rotations) if share else None
 
     def bodies(size: int, seed: int) -> BodySource:
         return BodySource(
-            body, rotations, size, seed, ambiguous=_AMBIGUOUS, unknown=data.unknown
+            body, rotations, size, seed, ambiguous=_AMBIGUOUS, unknown=data.unknown,
+            prior=prior, from_prior=share,
         )  # fmt: skip
 
     def control(size: int, seed: int) -> ControlSource:
@@ -105,10 +110,18 @@ def body_training_data(
         held_out=data.held_out,
         about={
             "body": {"name": body.name, "fingerprint": body_fingerprint(body)},
-            "motion": {"frames": len(rotations)},
+            "motion": {"frames": len(rotations)} | ({"drawn_poses": share} if share else {}),
             **data.about,
         },
     )
+
+
+def _share(options: Mapping[str, object]) -> float:
+    """Of the bodies, those whose pose is drawn."""
+    given = options.get("drawn_poses")
+    share = 0.0 if given is None else float(str(given))
+    require(0 <= share <= 1, "--drawn-poses", "", expected="0 to 1", found=given)
+    return share
 
 
 def mesh_data(name: str, root: Path | None, options: Mapping[str, object], out: Path) -> MeshData:
