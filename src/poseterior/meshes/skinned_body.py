@@ -185,10 +185,8 @@ class SkinnedBody(nn.Module):
 
     def landmarks_of(self, parameters: BodyParameters, skeleton: Skeleton) -> Tensor:
         """(..., J, 3) metres."""
-        regress = self._regressor(skeleton)
         batch, flat, shape = self._of(parameters)
-        _, linear, translation = self._bones(flat, shape)
-        found = regress(shape, self._pose(flat), linear, translation)
+        found = self.landmarks_shaped(flat, shape, skeleton)
         return (found + flat.transl[:, None]).reshape(*batch, *found.shape[1:])
 
     def landmark_parts(self, parameters: BodyParameters, skeleton: Skeleton) -> LandmarkParts:
@@ -199,6 +197,12 @@ class SkinnedBody(nn.Module):
         joints = joints_of(heads, linear, translation)
         parts = regress.parts(shape, self._pose(flat), linear, translation)
         return LandmarkParts(parts, regress.mass, joints, linear)
+
+    def landmarks_shaped(self, bodies: BodyParameters, shape: Tensor, to: Skeleton) -> Tensor:
+        """(B, J, 3) metres but for `transl`, of shape coefficients (B, C) in place of betas."""
+        _, linear, translation = self._bones(bodies, shape)
+        found: Tensor = self._regressor(to)(shape, self._pose(bodies), linear, translation)
+        return found
 
     def _regressor(self, skeleton: Skeleton) -> _Landmarks:
         known = ", ".join(self.landmarks)

@@ -10,7 +10,16 @@ from poseterior.report.curve import perfect, reliability
 from poseterior.report.study_columns import cell_text, column
 from poseterior.report.study_labels import nearest, place, spaced
 from poseterior.report.study_rows import KINDS, Row
-from poseterior.report.study_series import Axis, Curve, Dot, Point, Span, axis, axis_name
+from poseterior.report.study_series import (
+    Axis,
+    Curve,
+    Dot,
+    Point,
+    Span,
+    axis,
+    axis_name,
+    count_name,
+)
 from poseterior.report.svg import Plot, drawing, text
 
 __all__ = [
@@ -132,7 +141,7 @@ def curve_chart(curves: Sequence[Curve], key: str) -> str:
     up = axis([v for c in curves for v in c.values])
     room = min(_LETTER * max(len(c.name) for c in curves) + 14, 190)
     plot = Plot(46, 34, 428 - room, 330, across.range, up.range)
-    marks = [plot.x_axis(_labels(across), "Hypotheses per pose (log)")]
+    marks = [plot.x_axis(_labels(across), count_name(key))]
     marks.append(plot.y_axis(_labels(up), axis_name(key) + " (log)" * up.log))
     level = spaced([plot.y(up.at(c.values[-1])) for c in curves], _LINE)
     for n, (curve, y) in enumerate(zip(curves, level, strict=True)):

@@ -168,7 +168,7 @@ def _curves(result: Mapping[str, Any]) -> Figure | None:
             axes.plot(c.hypotheses, c.values, style, marker="o", color=_SERIES[n % len(_SERIES)],
                       markersize=4, markerfacecolor="white")  # fmt: skip
         name = series.axis_name(key) + " (log)" * up.log
-        _clean(axes, column(key).heading, "Hypotheses per pose (log)", name)
+        _clean(axes, column(key).heading, series.count_name(key), name)
         _name_ends(axes, curves, up)
     return figure
 

@@ -21,8 +21,8 @@ from poseterior.report.study_rows import (
 )
 
 __all__ = [
-    "Axis", "Curve", "Dot", "Point", "Span", "axis", "axis_name", "curve_panels",
-    "dot_panels", "joint_spread", "left_out", "scatter_panels", "spread_by_axis",
+    "Axis", "Curve", "Dot", "Point", "Span", "axis", "axis_name", "count_name",
+    "curve_panels", "dot_panels", "joint_spread", "left_out", "scatter_panels", "spread_by_axis",
 ]  # fmt: skip
 
 Span = tuple[float, float] | None
@@ -32,6 +32,7 @@ _DOTS = {
     "mesh_fitting": ("mpjpe_mm", "pa_mpjpe_mm", "ece_median", "coverage_90"),
 }
 _USUAL_DOTS = ("min_mpjpe_mm", "mpjpe_mean_mm", "ece_median", "energy_score_mm")
+_BEST_OF_BODIES = ("mpjpe_mm", "re_mm")
 _LOG_RATIO = 2.6
 
 
@@ -146,7 +147,7 @@ def left_out(result: Mapping[str, Any]) -> list[str]:
 def curve_panels(result: Mapping[str, Any]) -> dict[str, list[Curve]]:
     """Curves by key of their number; a method with one number of hypotheses is one point."""
     panels = {}
-    for key in ("min_mpjpe_mm", "min_pa_mpjpe_mm", "mpjpe_mm", "re_mm"):
+    for key in ("min_mpjpe_mm", "min_pa_mpjpe_mm", *_BEST_OF_BODIES):
         found: dict[str, dict[float, float]] = {}
         for row in study_rows(result):
             of, value = count(row), finite(row.get(key))
@@ -213,3 +214,12 @@ def axis_name(key: str) -> str:
     """What stands at an axis: the heading without its arrow."""
     of: Column = column(key)
     return heading(of).rstrip(" ↓↑")
+
+
+def count_name(key: str) -> str:
+    """What stands at the axis of a curve's counts.
+
+    >>> count_name("min_mpjpe_mm"), count_name("mpjpe_mm")
+    ('Hypotheses per pose (log)', 'Bodies per person (log)')
+    """
+    return f"{'Bodies per person' if key in _BEST_OF_BODIES else 'Hypotheses per pose'} (log)"

@@ -75,14 +75,5 @@ def _by_betas(body: SkinnedBody, bodies: BodyParameters, skeleton: Skeleton) -> 
         start, slopes = start[:count], slopes.unflatten(0, (-1, count))
     known = torch.cat([start[None], start + slopes]).flatten(0, 1)
     repeated = bodies.expand(1 + body.betas, count).map(lambda value: value.flatten(0, 1))
-    landmarks = _landmarks(body, repeated, known, skeleton).unflatten(0, (-1, count))
+    landmarks = body.landmarks_shaped(repeated, known, skeleton).unflatten(0, (-1, count))
     return (landmarks[1:] - landmarks[0]).movedim(0, -1)
-
-
-def _landmarks(
-    body: SkinnedBody, bodies: BodyParameters, coefficients: Tensor, skeleton: Skeleton
-) -> Tensor:
-    """(n, J, 3) but for `transl`, of coefficients (n, C)."""
-    _, linear, translation = body._bones(bodies, coefficients)
-    found: Tensor = body._regressor(skeleton)(coefficients, None, linear, translation)
-    return found
