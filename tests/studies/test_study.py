@@ -184,7 +184,7 @@ def test_every_method_of_the_table_is_a_lifter_and_every_lifter_is_in_the_table(
 def test_studies_are_named_as_the_papers_ask() -> None:
     assert set(STUDIES) == {
         "table1", "ambiguous", "ablation", "samples", "diversity",
-        "mesh_table", "mesh_ablation", "mesh_samples",
+        "mesh_table", "mesh_ablation", "mesh_samples", "mesh_gallery", "mesh_fitting",
     }  # fmt: skip
     assert all(len({r.name for r in s.rows}) == len(s.rows) for s in STUDIES.values())
 

@@ -6,6 +6,7 @@ from poseterior.studies.ablation import ABLATION
 from poseterior.studies.ambiguous import AMBIGUOUS
 from poseterior.studies.diversity import DIVERSITY
 from poseterior.studies.mesh_ablation import MESH_ABLATION
+from poseterior.studies.mesh_fitting import MESH_FITTING
 from poseterior.studies.mesh_gallery import MESH_GALLERY
 from poseterior.studies.mesh_samples import MESH_SAMPLES
 from poseterior.studies.mesh_table import MESH_TABLE
@@ -27,5 +28,6 @@ STUDIES: dict[str, Study] = {
         MESH_ABLATION,
         MESH_SAMPLES,
         MESH_GALLERY,
+        MESH_FITTING,
     )
 }
