@@ -52,7 +52,8 @@ def every_nth(test: _Scored, every: int) -> _Scored:
 def part_of(test: _Scored, part: slice) -> _Scored:
     """Some of the bodies."""
     held = {f.name: getattr(test, f.name) for f in fields(test)}
-    return type(test)(**{name: v if v is None else v[part] for name, v in held.items()})
+    parts: dict[str, Any] = {name: v if v is None else v[part] for name, v in held.items()}
+    return type(test)(**parts)
 
 
 @torch.no_grad()
