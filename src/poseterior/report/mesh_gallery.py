@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from poseterior.geometry.skeleton import get_skeleton
 from poseterior.meshes.bodies import open_body
 from poseterior.meshes.body import Body
 from poseterior.report.gallery_views import Camera, Drawn, camera_of, drawn, shaded
+from poseterior.report.gallery_words import broken, hidden_words, numbers
 from poseterior.report.scene import ellipses
 from poseterior.report.study_rows import row_name, study_rows
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLORS", "gallery_figures", "hidden_words"]
+__all__ = ["gallery_figures"]
 
 Array = NDArray[Any]
 # What a body is, and its colour.
@@ -36,13 +38,13 @@ _WIDTH, _HEIGHT, _MOST_SCALE = 10.4, 11.6, 0.86
 # Inches: the margins, what is above a line, a line of small text, the legend below.
 _MARGIN, _HEAD, _LINE, _FOOT, _GAP = 0.22, 0.24, 0.115, 0.34, 0.1
 _REACH = 1.25  # metres from the root that no picture goes beyond
-_SMALL, _TEXT, _LETTERS = 6.6, 7.6, 16
+_SMALL, _TEXT = 6.6, 7.6
 
 
 def gallery_figures(result: Mapping[str, Any]) -> dict[str, Callable[[], Figure]]:
     """By the name of the row, what draws its figure."""
     rows = [row for row in study_rows(result) if row.get("people")]
-    return {row_name(row): lambda row=row: _figure(row) for row in rows}
+    return {row_name(row): partial(_figure, row) for row in rows}
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +84,7 @@ def _figure(row: Mapping[str, Any]) -> Figure:
     lines = [_line(person, body) for person in row["people"]]
     columns = 1 + max(len(line.bodies) for line in lines)
     half = max(line.half_width for line in lines)
-    head = _HEAD + _LINE * max(len(_numbers(c)) for line in lines for c in line.person["cells"])
+    head = _HEAD + _LINE * max(len(numbers(c)) for line in lines for c in line.person["cells"])
     metres = [sum(high - low for low, high in line.heights) for line in lines]
     words = len(lines) * (head + _GAP) + _FOOT
     scale = min(  # inches a metre
@@ -157,18 +159,8 @@ def _words(sheet: _Sheet, column: int, cell: Mapping[str, Any]) -> None:
     style = {"color": COLORS["nearest"][1], "fontweight": "bold"} if best else {}
     if cell["label"]:
         sheet.write(column, 0.06, cell["label"], **style)
-    for n, words in enumerate(_numbers(cell)):
+    for n, words in enumerate(numbers(cell)):
         sheet.write(column, 0.19 + _LINE * n, words, fontsize=_SMALL, **style)
-
-
-def _numbers(cell: Mapping[str, Any]) -> list[str]:
-    said = []
-    moved = cell.get("moved_mm", cell.get("mpjpe_mm"))
-    if moved is not None:
-        said.append(f"{moved:.0f} mm")
-    if cell.get("log_prob") is not None:
-        said.append(f"{cell['log_prob'] + 0.0:.0f} nats".replace("-", "−"))
-    return said
 
 
 def _first_column(
@@ -187,36 +179,8 @@ def _first_column(
     _regions(axes, line)
     _seen_bones(axes, line)
     _dots(axes, line, 3.0)
-    name = f"{_broken(person['clip'])}\nframe {person['frame']}\n\nfrom the side:"
+    name = f"{broken(person['clip'])}\nframe {person['frame']}\n\nfrom the side:"
     sheet.write(0, middle, name, fontsize=_SMALL, color="#5b6673", va="center")
-
-
-def _broken(name: str) -> str:
-    """A clip's name in lines of at most 16 letters where that can be.
-
-    >>> _broken("exp_test_walking_extra_18").splitlines()
-    ['exp_test_', 'walking_extra_18']
-    """
-    lines = [""]
-    for part in name.replace("_", "_ ").split():
-        full = len(lines[-1]) + len(part) > _LETTERS
-        lines = [*lines, part] if full and lines[-1] else [*lines[:-1], lines[-1] + part]
-    return "\n".join(lines)
-
-
-def hidden_words(person: Mapping[str, Any]) -> str:
-    """Which parts were not seen.
-
-    >>> hidden_words({"hidden": ["left_knee", "left_ankle"]}), hidden_words({"hidden": []})
-    ('legs hidden', 'all seen')
-    """
-    ends = {"arms": ("elbow", "wrist"), "legs": ("knee", "ankle"), "head": ("head_top", "nose")}
-    parts = [
-        part
-        for part, names in ends.items()
-        if any(joint.endswith(names) for joint in person["hidden"])
-    ]
-    return f"{', '.join(parts)} hidden" if parts else "all seen"
 
 
 def _image(axes: Axes, line: _Line) -> None:
@@ -236,7 +200,7 @@ def _mesh(axes: Axes, points: Array, solid: Array, body: Body, color: str) -> No
 
     polygons, colors = shaded(points, solid, body.faces.cpu().numpy(), np.array(to_rgb(color)))
     axes.add_collection(
-        PolyCollection(polygons, facecolors=colors, edgecolors=colors, linewidths=0.25)
+        PolyCollection(list(polygons), facecolors=colors, edgecolors=colors, linewidths=0.25)
     )
 
 

@@ -35,7 +35,8 @@ def spread_over_clips(test: FixedBodies, count: int, seed: int) -> Tensor:
     rows = np.flatnonzero(~valid.all(-1)) if not bool(valid.all()) else np.arange(len(valid))
     rows = rows[torch.randperm(len(rows), generator=generator_from(seed)).numpy()]
     patterns, kind = np.unique(valid[rows].numpy(), axis=0, return_inverse=True)
-    kind, found = kind.ravel(), []
+    kind = kind.ravel()
+    found: list[int] = []
     while len(rows) and len(found) < count:
         alike = np.flatnonzero(kind == len(found) % len(patterns))
         first = alike[0] if len(alike) else 0
