@@ -56,7 +56,7 @@ def _notes(rows: Rows) -> Sequence[str]:
         if len(found) == len(_VARIANTS):
             best = min(found, key=found.__getitem__)
             errors = ", ".join(f"{name} {error:.1f}" for name, error in found.items())
-            agrees = "as in the paper" if best == "both" else "not both, as in the paper"
+            agrees = "as in the paper" if best == "both" else "where the paper has both"
             said.append(f"Least at n = {max(_COUNTS)}, {data}: {best}, {agrees} ({errors} mm).")
     return said
 
