@@ -26,7 +26,12 @@ MOST_MB = 12
 def keep(studies: Path, results: Path = RESULTS) -> list[Path]:
     """Copy all there is; the files made."""
     results.mkdir(parents=True, exist_ok=True)
-    files = [path for name in (*STUDIES, *COMPUTED) for path in sorted(studies.glob(f"{name}.*"))]
+    files = [
+        path
+        for name in (*STUDIES, *COMPUTED)
+        for path in sorted(studies.glob(f"{name}[._]*"))
+        if path.is_file()
+    ]
     made = [Path(shutil.copy(path, results / path.name)) for path in files]
     for name in KEPT:
         source, folder = studies / "checkpoints" / name, results / "checkpoints" / name
