@@ -73,8 +73,8 @@ class SBL(CropDetector):
             layers += _doubled(channels, width)
         self.deconvolutions = nn.Sequential(*layers)
         self.last = nn.Conv2d(width, len(COCO_17), 1)
-        nn.init.normal_(self.last.weight, std=0.001)
-        nn.init.zeros_(self.last.bias)
+        for parameter in self.last.parameters():
+            nn.init.normal_(parameter, std=0.001)
 
     def features(self, crops: Tensor) -> Tensor:
         """(B, `width`, h / 4, w / 4), the last convolution's input."""

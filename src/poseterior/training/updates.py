@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from poseterior.keypoints import Keypoints
 from poseterior.posterior import Lifter
 from poseterior.training.fit_config import FitConfig
 from poseterior.training.ranks import Ranks
@@ -30,8 +29,12 @@ OWN, CRITIC = "optimiser", "critic_optimiser"
 class Source(Protocol):
     """Where training poses come from: batch `index`, the same whenever it is asked for."""
 
-    def batch(self, index: int) -> tuple[Keypoints, Any]:
-        """Keypoints with batch shape (B,) and the truth, as the lifter's `losses` takes it."""
+    def batch(self, index: int) -> tuple[Any, Any]:
+        """What B people look like, and the truth, as `losses` takes them.
+
+        Keypoints with batch shape (B,) for lifters; for detectors crops (B, 3, h, w). Both have
+        `to`, and are cut into shares by slices.
+        """
         ...
 
 
