@@ -74,7 +74,7 @@ def test_other_files_are_refused(whole: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="annotations in COCO's format"):
         PeopleCrops.open(tmp_path, "train")
     (tmp_path / "annotations_train.json").write_text((whole / "annotations_train.json").read_text())
-    with pytest.raises(InputError, match="crops_train.npy: expected crops"):
+    with pytest.raises(InputError, match=r"crops_train\.npy: expected crops"):
         PeopleCrops.open(tmp_path, "train")
     (tmp_path / "crops_train.npy").write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"a \.npy file"):
