@@ -152,7 +152,7 @@ def _fit_sample(
         expected=f"{counts[0]} as of {scored.results.source}", found=counts[1],
     )  # fmt: skip
     _require_other_images(scored, other)
-    return other.sample
+    return other.sample  # and let go of what else the files hold
 
 
 def _require_other_images(scored: ScoredResults, other: ScoredResults) -> None:

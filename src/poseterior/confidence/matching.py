@@ -94,9 +94,10 @@ def coco_matches(
     regular = [g for g in order if not ignored[g]]
     others = [g for g in order if ignored[g]]
     free = [True] * len(order)
-    taken = []
-    for row in similar.tolist():
-        best, match = min(threshold, 1 - 1e-10), -1
+    taken = [-1] * len(similar)
+    least = min(threshold, 1 - 1e-10)
+    for d in np.flatnonzero((similar >= least).any(1)).tolist():
+        best, match, row = least, -1, similar[d].tolist()
         for among in (regular, others):
             for g in among:
                 if (free[g] or crowd[g]) and row[g] >= best:
@@ -105,7 +106,7 @@ def coco_matches(
                 break
         if match >= 0:
             free[match] = False
-        taken.append(match)
+        taken[d] = match
     return taken
 
 

@@ -20,8 +20,8 @@ Read = Callable[[dict[str, Any]], Any]
 
 def objects(value: Any, source: object, where: str, what: str) -> list[dict[str, Any]]:
     """The list, if it is one of objects; `InputError` otherwise."""
-    good = isinstance(value, list)
-    require(good, source, where, expected=f"a list of {what}", found=_kind(value))
+    if not isinstance(value, list):
+        raise InputError(source, where, expected=f"a list of {what}", found=_kind(value))
     for place, entry in enumerate(value):
         if not isinstance(entry, dict):
             where = f"{where}[{place}]"
@@ -77,8 +77,8 @@ def _refuse(value: Any, source: object, where: str, width: int | None) -> None:
         good = isinstance(value, int | float) and not isinstance(value, bool)
         require(good, source, where, expected="a number", found=_kind(value))
         return
-    good = isinstance(value, list)
-    require(good, source, where, expected=f"{width} numbers", found=_kind(value))
+    if not isinstance(value, list):
+        raise InputError(source, where, expected=f"{width} numbers", found=_kind(value))
     require(len(value) == width, source, where, expected=f"{width} numbers", found=f"{len(value)}")
     for each in value:
         good = isinstance(each, int | float) and not isinstance(each, bool)
@@ -114,4 +114,6 @@ def unique_numbers(
 
 
 def _kind(value: Any) -> str:
-    return "nothing" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"
+    if value is None or isinstance(value, list | dict):
+        return "nothing" if value is None else type(value).__name__
+    return f"{type(value).__name__} {str(value)[:40]!r}"

@@ -40,6 +40,9 @@ __all__ = ["COVARIANCES", "SIGMAS", "VISIBILITIES", "CocoResults", "read_results
 SIGMAS = ("keypoint_sigmas", "sigma", "sigmas")
 COVARIANCES = ("keypoint_covariances", "covariance", "covariances")
 VISIBILITIES = ("keypoint_visibilities", "visibility", "visibilities")
+_DIGITS = 6
+# Body, feet, face and hands among 133 keypoints, where COCO-WholeBody cuts them.
+_CUTS = (0, 17, 23, 91, 112, 133)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +51,7 @@ class CocoResults:
 
     Attributes:
         source: the file, for errors.
-        entries: the objects of the file, as they are.
+        entries: the objects of the file, without their keypoints, which would take most room.
         image: (N,) int64, rows of the annotations' `image_ids`.
         category: (N,) int64.
         score: (N,) float64.
@@ -98,6 +101,9 @@ def read_results(path: str | os.PathLike[str], people: CocoPeople) -> CocoResult
     score = stacked(entries, "score", path, "[{}].score").astype(np.float64)
     required_finite(score, path, "[{}].score", "score")
     has_boxes = bool(entries[0].get("bbox"))
+    covariance, visibility = _covariance(entries, path, count), _visibility(entries, path, count)
+    for entry in entries:
+        entry.update({name: None for name in WHOLEBODY_FIELDS if name in entry})
     return CocoResults(
         source=str(path),
         entries=entries,
@@ -107,8 +113,8 @@ def read_results(path: str | os.PathLike[str], people: CocoPeople) -> CocoResult
         keypoints=keypoints,
         box=_box(entries, path) if has_boxes else _extent(keypoints),
         has_boxes=has_boxes,
-        covariance=_covariance(entries, path, count),
-        visibility=_visibility(entries, path, count),
+        covariance=covariance,
+        visibility=visibility,
     )
 
 
@@ -206,6 +212,8 @@ def _per_keypoint(
 
 def _flat(value: list[Any]) -> list[Any]:
     out: list[Any] = []
+    if not any(isinstance(each, list) for each in value):
+        return value
     for each in value:
         out.extend(_flat(each)) if isinstance(each, list) else out.append(each)
     return out
@@ -259,13 +267,14 @@ def write_results(
 ) -> None:
     """The results with other scores: (N,) of the detections, (N, K) of their keypoints.
 
-    All else is kept as it was; `part_scores` is added where there are parts. The file is whole
-    or not there.
+    All else is kept as it was; keypoints' scores have six digits, and `part_scores` is added
+    where there are parts. The file is whole or not there.
     """
+    scores = keypoint_score.round(_DIGITS)
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as out:
         for place, entry in enumerate(results.entries):
             out.write("[" if place == 0 else ",\n")
-            fixed = _with_scores(entry, keypoint_score[place].tolist())
+            fixed = _with_keypoints(entry, results.keypoints[place], scores[place])
             fixed["score"] = float(score[place])
             if parts:
                 fixed["part_scores"] = {name: float(of[place]) for name, of in parts.items()}
@@ -273,10 +282,11 @@ def write_results(
         out.write("]\n")
 
 
-def _with_scores(entry: dict[str, Any], scores: list[float]) -> dict[str, Any]:
-    fixed, start = dict(entry), 0
-    for name in WHOLEBODY_FIELDS if "foot_kpts" in entry else WHOLEBODY_FIELDS[:1]:
-        points = list(entry[name])
-        points[2::3] = scores[start : start + len(points) // 3]
-        fixed[name], start = points, start + len(points) // 3
-    return fixed
+def _with_keypoints(
+    entry: dict[str, Any], keypoints: NDArray[np.float64], scores: NDArray[np.float64]
+) -> dict[str, Any]:
+    points = np.concatenate([keypoints[:, :2], scores[:, None]], axis=1).ravel().tolist()
+    if "foot_kpts" not in entry:
+        return {**entry, "keypoints": points}
+    cuts = zip(WHOLEBODY_FIELDS, _CUTS[:-1], _CUTS[1:], strict=True)
+    return {**entry, **{name: points[3 * start : 3 * end] for name, start, end in cuts}}
