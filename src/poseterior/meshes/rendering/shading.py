@@ -117,7 +117,7 @@ def _moved(values: Array, length: float, angle: float) -> Array:
         rows = np.clip(np.arange(height) + round(step * np.sin(angle)), 0, height - 1)
         columns = np.clip(np.arange(width) + round(step * np.cos(angle)), 0, width - 1)
         total += values[rows[:, None], columns[None]]
-    return total / len(steps)
+    return (total / len(steps)).astype(np.float32, copy=False)
 
 
 def _as_jpeg(values: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
