@@ -21,6 +21,7 @@ from poseterior.report.study_rows import row_name, study_rows
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 __all__ = ["gallery_figures"]
 
@@ -36,7 +37,7 @@ _IMAGE, _DOT, _REGION = "#eef0f3", "#10161d", "#f0c75e"
 # Inches: the most that a figure may measure, and that a metre does.
 _WIDTH, _HEIGHT, _MOST_SCALE = 10.4, 11.6, 0.86
 # Inches: the margins, what is above a line, a line of small text, the legend below.
-_MARGIN, _HEAD, _LINE, _FOOT, _GAP = 0.22, 0.24, 0.115, 0.34, 0.1
+_MARGIN, _HEAD, _LINE, _FOOT, _GAP = 0.22, 0.24, 0.115, 0.42, 0.1
 _REACH = 1.25  # metres from the root that no picture goes beyond
 _SMALL, _TEXT = 6.6, 7.6
 
@@ -246,22 +247,28 @@ def _bones(axes: Axes, points: Array, skeleton: str) -> None:
 
 
 def _foot(figure: Figure, row: Mapping[str, Any], scale: float) -> None:
-    """Half a metre, and what the colours mean."""
+    """Half a metre, and what the colours mean, in a second line where one is too short."""
     wide, high = figure.get_size_inches()
     axes = figure.add_axes((0, 0, 1, _FOOT / high))
     axes.set(xlim=(0, wide), ylim=(0, _FOOT))
     axes.set_axis_off()
-    axes.plot([_MARGIN, _MARGIN + 0.5 * scale], [0.14, 0.14], color=_DOT, lw=1.4)
-    x = _beside(axes, _MARGIN + 0.5 * scale, "0.5 m") + 0.22
+    y = _FOOT - 0.16
+    axes.plot([_MARGIN, _MARGIN + 0.5 * scale], [y, y], color=_DOT, lw=1.4)
+    x = _MARGIN + 0.5 * scale + 0.07
+    x += _width(axes.text(x, y, "0.5 m", fontsize=_SMALL, va="center")) + 0.24
     for color, words in _legend(row):
-        axes.plot([x], [0.14], "s", color=color, ms=5.5)
-        x = _beside(axes, x + 0.02, words) + 0.18
+        text = axes.text(x + 0.09, y, words, fontsize=_SMALL, va="center")
+        if x + 0.2 + _width(text) > wide:
+            x, y = _MARGIN + 0.03, y - 0.17
+            text.set_position((x + 0.09, y))
+        axes.plot([x], [y], "s", color=color, ms=5.5)
+        x += 0.27 + _width(text)
 
 
-def _beside(axes: Axes, x: float, words: str) -> float:
-    """Writes a word of the legend right of x inches; where it ends."""
-    text = axes.text(x + 0.07, 0.14, words, fontsize=_SMALL, va="center")
-    return x + 0.07 + text.get_window_extent().width / axes.figure.dpi
+def _width(text: Text) -> float:
+    """Inches."""
+    assert text.figure is not None
+    return float(text.get_window_extent().width / text.figure.dpi)
 
 
 def _legend(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -55,6 +55,9 @@ _COLUMNS = {
                meaning="Cameras that see a person at one instant."),
         Column("vertex_mm", "Surface", "mm",
                meaning="Mean distance of the vertices of the best of n bodies from the truth's."),
+        Column("shown", "Shown", digits=0, better="", meaning="People, or lines, of a picture."),
+        Column("nearest_mm", "Nearest", "mm", better="",
+               meaning="MPJPE of the nearest body of each person shown, their mean."),
         Column("poses", "Poses", digits=0, better="", meaning="Poses scored."),
         Column("min_mpjpe_mm", "Best hypothesis", "mm"),
         Column("min_pa_mpjpe_mm", "Best, aligned", "mm"),
@@ -124,7 +127,7 @@ MAIN: dict[str, tuple[str, ...]] = {
         ("mesh_table", "mesh_ablation", "mesh_samples"),
         ("n", "mpjpe_mm", "re_mm", "vertex_mm", "ece_median"),
     ),
-    "mesh_gallery": ("shown", "mpjpe_mm"),
+    "mesh_gallery": ("shown", "nearest_mm"),
     "mesh_fitting": (
         "views", "mpjpe_mm", "pa_mpjpe_mm", "vertex_mm", "ece_median", "coverage_90",
         "effective_number", "seconds_per_person",

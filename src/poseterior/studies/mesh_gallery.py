@@ -242,7 +242,7 @@ class _Picture:
         found["shown"] = len(made["people"])
         errors = [_least(each["cells"]) for each in made["people"]]
         known = [error for error in errors if error is not None]
-        found["mpjpe_mm"] = sum(known) / len(known) if known else None
+        found["nearest_mm"] = sum(known) / len(known) if known else None
         return [found]
 
 
