@@ -132,7 +132,6 @@ MAIN: dict[str, tuple[str, ...]] = {
         "views", "mpjpe_mm", "pa_mpjpe_mm", "vertex_mm", "ece_median", "coverage_90",
         "effective_number", "seconds_per_person",
     ),
-    "mesh_gallery": ("shown", "mpjpe_mm"),
     "diversity": (
         "spread_x_mm", "spread_y_mm", "spread_z_mm", "worst_pa_mpjpe_mm",
         "bone_length_deviation", "bone_asymmetry", "heatmap_sigma_correlation",
