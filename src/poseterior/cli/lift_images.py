@@ -98,10 +98,11 @@ def write_page(
 def _opened(command: _Lift) -> tuple[PersonFinder, Detector, dict[str, Any]]:
     """Who finds people and their keypoints, and what tells them from others."""
     from poseterior.batch.detect_frames import FixedBox
-    from poseterior.detectors import open_detector, open_finder
+    from poseterior.detectors import open_finder
+    from poseterior.training.detectors import open_any_detector
 
     made: dict[str, Any] = {"detector": command.detector, "device": command.device}
-    detector = open_detector(command.detector, command.device)
+    detector = open_any_detector(command.detector, command.device)
     if command.box is not None:
         return FixedBox(command.box), detector, {**made, "box": list(command.box)}
     finder = open_finder(command.finder, command.device)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from poseterior.detectors import open_detector
+from poseterior import detectors
 from poseterior.detectors.crop_detector import CropDetector
 from poseterior.detectors.weights import as_device
 from poseterior.errors import require
@@ -35,7 +35,7 @@ def open_any_detector(
     """
     if _is_run(Path(name)):
         return open_crop_detector(name, device, **options)
-    return open_detector(name, device, **options)
+    return detectors.open_detector(name, device, **options)
 
 
 def open_crop_detector(
