@@ -14,6 +14,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from model_card import fill
+
 import poseterior
 from poseterior.batch.score import evaluate
 from poseterior.batch.temperature import choose_temperature
@@ -27,7 +29,6 @@ from poseterior.training.checkpoint import load_lifter, read_tensors, save_model
 SHIPPED = Path(poseterior.__file__).parent / "weights" / "coupling_flow"
 # A standard deviation of 4.6 %, and the largest change that is reported on.
 ADULTS, LIMB_SCALE = 0.08, 0.15
-OPEN, CLOSE = "<!-- scores -->", "<!-- /scores -->"
 COLUMNS = {
     "mpjpe_mean_mm": "MPJPE of the mean, mm",
     "min_mpjpe_mm": "min MPJPE, mm",
@@ -74,14 +75,6 @@ def cell(result: dict[str, Any], key: str) -> str:
     if interval is None or None in interval:
         return f"{result[key]:.{digits}f}"
     return f"{result[key]:.{digits}f} ({interval[0]:.{digits}f} to {interval[1]:.{digits}f})"
-
-
-def fill(card: Path, text: str) -> None:
-    """Put the table between the marks of the model card, where there is a card."""
-    if card.exists():
-        before, rest = card.read_text(encoding="utf-8").split(OPEN)
-        after = rest.split(CLOSE)[1]
-        card.write_text(f"{before}{OPEN}\n{text}\n{CLOSE}{after}", encoding="utf-8")
 
 
 def main() -> None:

@@ -13,6 +13,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from model_card import fill
+
 import poseterior
 from poseterior.meshes.regressors.mesh_lifter import MeshLifter
 from poseterior.meshes.regressors.mesh_lifters import MESH_LIFTERS
@@ -23,7 +25,6 @@ from poseterior.studies.workshop import Trained, Workshop
 from poseterior.training.checkpoint import CONFIG_FILE, load_lifter, save_model
 
 WEIGHTS = Path(poseterior.__file__).parent / "weights"
-OPEN, CLOSE = "<!-- scores -->", "<!-- /scores -->"
 COLUMNS = {
     "mpjpe_mm": "MPJPE, best of n, mm",
     "re_mm": "RE, best of n, mm",
@@ -57,14 +58,6 @@ def cell(row: dict[str, Any], key: str) -> str:
     interval = row.get(f"{key}_interval")
     told = f"{row[key]:.{digits}f}"
     return told if interval is None else f"{told} ({interval[0]:.1f} to {interval[1]:.1f})"
-
-
-def fill(card: Path, text: str) -> None:
-    """Put the table between the marks of the model card, where there is a card."""
-    if card.exists():
-        before, rest = card.read_text(encoding="utf-8").split(OPEN)
-        after = rest.split(CLOSE)[1]
-        card.write_text(f"{before}{OPEN}\n{text}\n{CLOSE}{after}", encoding="utf-8")
 
 
 def main() -> None:
