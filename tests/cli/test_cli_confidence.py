@@ -284,6 +284,13 @@ def test_bad_options(
     assert_refused(command(run, files, *options), *words)
 
 
+def test_a_few_images_are_as_many_folds(tmp_path: Path, run: Any) -> None:
+    ended = command(run, write(tmp_path, *coco_files(3)))
+    assert ended.code == 0, ended.err
+    assert "cross-fitted in 3 folds" in ended.err
+    assert_refused(command(run, write(tmp_path, *coco_files(1))), "--folds", "2 to 1")
+
+
 def test_an_unknown_method(files: tuple[Path, Path], run: Any) -> None:
     assert_refused(command(run, files, method="platt"), "--method", "isotonic", "platt")
 

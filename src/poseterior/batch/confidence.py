@@ -25,7 +25,6 @@ from poseterior.confidence.repair import (
     cross_fitted,
     fold_of,
 )
-from poseterior.confidence.sample import Sample
 from poseterior.data.coco.results import COVARIANCES, SIGMAS, write_results
 from poseterior.errors import InputError, known, require
 
@@ -41,7 +40,7 @@ class ConfidenceOptions:
         area: of closed_form, one of `AREAS`.
         aggregate: from keypoints to the person, one of `AGGREGATIONS`.
         detector: one of `DETECTORS`, or None.
-        folds: of images, each repaired by what the others tell.
+        folds: of images, each repaired by what the others tell; no more than images.
         precision: wanted, of the recommended threshold.
         seed: of the folds.
     """
@@ -90,9 +89,11 @@ def repair_confidence(
             other images that are the same, an mAR that would not stay.
     """
     options.check()
+    other = _read_other(fit_on, options)
     scored = ScoredResults.read(Path(results), Path(annotations))
     _require_covariances(scored, options)
-    told = _confidences(scored, options, fit_on)
+    told = _confidences(scored, other, options)
+    del other
     raw, raw_keypoints = scored.results.score, scored.results.keypoint_score
     person, kept = keep_found(
         scored.groups, scored.oks, scored.people, raw, told.person(options.aggregate)
@@ -131,28 +132,36 @@ def _about(
     }
 
 
-def _confidences(
-    scored: ScoredResults, options: ConfidenceOptions, fit_on: tuple[Path, Path] | None
-) -> Confidences:
-    fit = partial(Repair.fit, method=options.method, area=options.area)
+def _read_other(
+    fit_on: tuple[Path, Path] | None, options: ConfidenceOptions
+) -> ScoredResults | None:
+    """What to fit on, if it is told, without the entries of the file, which nobody writes."""
     if fit_on is None:
-        fold = fold_of(scored.results.image, options.folds, options.seed)
-        return cross_fitted(scored.sample, fold, fit)
-    return fit(_fit_sample(scored, options, fit_on))(scored.sample)
-
-
-def _fit_sample(
-    scored: ScoredResults, options: ConfidenceOptions, fit_on: tuple[Path, Path]
-) -> Sample:
+        return None
     other = ScoredResults.read(*fit_on)
     _require_covariances(other, options)
+    other.results.entries.clear()
+    return other
+
+
+def _confidences(
+    scored: ScoredResults, other: ScoredResults | None, options: ConfidenceOptions
+) -> Confidences:
+    fit = partial(Repair.fit, method=options.method, area=options.area)
+    if other is None:
+        fold = fold_of(scored.results.image, _folds(scored, options), options.seed)
+        return cross_fitted(scored.sample, fold, fit)
     counts = [len(each.sigmas) for each in (scored, other)]
-    require(
-        counts[0] == counts[1], fit_on[0], "keypoints",
-        expected=f"{counts[0]} as of {scored.results.source}", found=counts[1],
-    )  # fmt: skip
+    expected = f"{counts[0]} as of {scored.results.source}"
+    same = counts[0] == counts[1]
+    require(same, other.results.source, "keypoints", expected=expected, found=counts[1])
     _require_other_images(scored, other)
-    return other.sample  # and let go of what else the files hold
+    return fit(other.sample)(scored.sample)
+
+
+def _folds(scored: ScoredResults, options: ConfidenceOptions) -> int:
+    """Folds asked for, or as many as there are images with detections."""
+    return min(options.folds, max(2, len(np.unique(scored.results.image))))
 
 
 def _require_other_images(scored: ScoredResults, other: ScoredResults) -> None:
@@ -196,7 +205,7 @@ def _notes(
         "score": score_note(options.detector, results.keypoint_score),
         "matching": f"{RULE}: {int(matched.sum())} of {len(matched)} are somebody's, "
         f"{int((~scored.matches.counted).sum())} left out",
-        "fit": f"cross-fitted in {options.folds} folds of images" if fit_on is None
+        "fit": f"cross-fitted in {_folds(scored, options)} folds of images" if fit_on is None
         else f"fitted on {fit_on[0]}",
         "size": f"of detections: from {area}",
         "visibility": "the file's" if results.visibility is not None

@@ -22,7 +22,7 @@ from poseterior.confidence.ccnet_losses import (
     squared_loss,
     visibility_loss,
 )
-from poseterior.errors import require
+from poseterior.errors import InputError, require
 from poseterior.geometry.skeleton import COCO_17, Skeleton
 
 __all__ = ["CCNet", "CCNetConfig", "Confidences", "instance_confidence"]
@@ -101,11 +101,11 @@ class CCNet(nn.Module):
 
     def forward(self, features: Tensor) -> Confidences:
         """Confidences of features (B, C, h, w), (B, C), of any floating dtype."""
-        said = self._said(features)
-        confidence, visibility = (said[:, :, kind].sigmoid() for kind in (0, 1))
+        said = self._said(features).sigmoid()
         if self._per_pixel(features):
-            confidence, visibility = (value.mean(-1) for value in (confidence, visibility))
-        confidence, visibility = confidence.mean(1), visibility.mean(1)
+            said = said.mean(-1)
+        said = said.mean(1) if self.members > 1 else said[:, 0]
+        confidence, visibility = said[:, 0], said[:, 1]
         return Confidences(confidence, visibility, instance_confidence(confidence, visibility))
 
     def losses(
@@ -151,17 +151,18 @@ class CCNet(nn.Module):
 
     def _said(self, features: Tensor) -> Tensor:
         """The layer's output (B, members, kinds, K), or (B, members, kinds, K, pixels)."""
-        channels, found = self.config.channels, tuple(features.shape)
-        good = len(found) in (2, 4) and found[1] == channels
-        expected = f"(B, {channels}) or (B, {channels}, h, w)"
-        require(good, self.name, "features", expected=expected, found=found)
+        if features.ndim not in (2, 4) or features.shape[1] != self.config.channels:
+            channels = self.config.channels
+            expected = f"(B, {channels}) or (B, {channels}, h, w)"
+            found = tuple(features.shape)
+            raise InputError(self.name, "features", expected=expected, found=found)
         shape = (self.members, self.kinds, len(self.skeleton))
-        if not self._per_pixel(features):
-            pooled = features.float().mean((-2, -1)) if features.ndim == 4 else features.float()
-            return self.layer(pooled).unflatten(1, shape)
-        weight = self.layer.weight[..., None, None]
-        maps = nn.functional.conv2d(features.float(), weight, self.layer.bias)
-        return maps.flatten(2).unflatten(1, shape)
+        if self._per_pixel(features):
+            weight = self.layer.weight[..., None, None]
+            maps = nn.functional.conv2d(features.float(), weight, self.layer.bias)
+            return maps.flatten(2).unflatten(1, shape)
+        pooled = features.mean((-2, -1)) if features.ndim == 4 else features
+        return self.layer(pooled.float()).view(-1, *shape)
 
     def _per_pixel(self, features: Tensor) -> bool:
         return features.ndim == 4 and self.config.head == "conv_sigmoid_pool"
@@ -179,4 +180,4 @@ def instance_confidence(keypoints: Tensor, visibility: Tensor) -> Tensor:
     >>> instance_confidence(torch.tensor([0.9, 0.3]), torch.tensor([1.0, 0.5]))
     tensor(0.7000)
     """
-    return (visibility * keypoints).sum(-1) / visibility.sum(-1).clamp_min(_LEAST)
+    return torch.linalg.vecdot(visibility, keypoints) / visibility.sum(-1).clamp_min(_LEAST)

@@ -19,6 +19,7 @@ from poseterior.metrics.oks import tolerance
 
 __all__ = ["AREAS", "ClosedForm"]
 
+_ROWS = 4096  # at a time, which bounds the memory
 # Which area stands for the annotated one.
 AREAS = ("mean", "predicted", "true")
 
@@ -48,11 +49,14 @@ class ClosedForm:
     def __call__(self, sample: Sample) -> NDArray[np.float64]:
         """Confidences (N, K) of a sample that has covariances."""
         assert sample.covariance is not None
-        covariance = torch.from_numpy(sample.covariance)
-        area = torch.from_numpy(self._area(sample).clip(min=1.0))
-        l2 = tolerance(area, torch.from_numpy(sample.sigmas))
-        mean = torch.zeros(covariance.shape[:-1], dtype=covariance.dtype)
-        return expected_oks(mean, mean, covariance, l2).numpy()
+        covariance = torch.from_numpy(sample.covariance).split(_ROWS)
+        area = torch.from_numpy(self._area(sample).clip(min=1.0)).split(_ROWS)
+        sigmas = torch.from_numpy(sample.sigmas)
+        out = []
+        for s, a in zip(covariance, area, strict=True):
+            mean = s.new_zeros(s.shape[:-1])
+            out.append(expected_oks(mean, mean, s, tolerance(a, sigmas)))
+        return torch.cat(out).numpy()
 
     def _area(self, sample: Sample) -> NDArray[np.float64]:
         if self.area == "mean":

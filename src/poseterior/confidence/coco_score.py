@@ -56,27 +56,28 @@ class CocoScore:
             for group, similar in zip(found, oks, strict=True)
         }
         images = [{"id": int(each), "height": 1, "width": 1} for each in people.image_ids]
-        self._frame = {"images": images, "categories": [{"id": c} for c in people.categories]}
+        frame = {"images": images, "categories": [{"id": c} for c in people.categories]}
         ignored = people.ignored if ignored is None else ignored
-        self._people = _people(people, ignored)
         self._counts = _counts(people, ignored)
         self._found = _found(results, people)
+        entries = _people(people, ignored)
+        self._truth = self._library.COCO({**frame, "annotations": entries})
+        self._mine = self._library.COCO({**frame, "annotations": self._found})
 
     def __call__(self, score: NDArray[np.float64]) -> dict[str, float | None]:
         """The numbers `KEYS` under the scores (N,), any numbers; None without people."""
         for entry, value in zip(self._found, score.tolist(), strict=True):
             entry["score"] = value
-        library, cached = self._library, _sorted(self._groups, score)
+        cached = _sorted(self._groups, score)
 
-        class Cached(library.COCOeval_faster):  # type: ignore[name-defined]
+        class Cached(self._library.COCOeval_faster):  # type: ignore[name-defined]
             """An evaluation whose OKS is known."""
 
             def computeOks(self, imgId: int, catId: int) -> Any:
                 return cached.get((imgId, catId), [])
 
-        truth = library.COCO({**self._frame, "annotations": self._people})
-        mine = library.COCO({**self._frame, "annotations": self._found})
-        run = Cached(truth, mine, "keypoints", kpt_oks_sigmas=[1.0], print_function=_silent)
+        files = self._truth, self._mine
+        run = Cached(*files, "keypoints", kpt_oks_sigmas=[1.0], print_function=_silent)
         asked, two = run.params.recThrs, 1.5 / self._counts.clip(min=1)  # of two people found
         run.params.recThrs = np.unique(np.concatenate([asked, two.ravel()]))
         run.evaluate()

@@ -232,7 +232,8 @@ def _covariance(
         expected = "positive semi-definite matrices"
     elif (name := _field(entries, SIGMAS)) is not None:
         found = _per_keypoint(entries, path, name, count, (1, 2))
-        matrix = np.broadcast_to(found, (*found.shape[:2], 2))[..., None] ** 2 * np.eye(2)
+        matrix = np.zeros((*found.shape[:2], 2, 2))
+        matrix[..., 0, 0], matrix[..., 1, 1] = found[..., 0] ** 2, found[..., -1] ** 2
         bad, expected = np.asarray((found < 0).any(-1)), "standard deviations in px, none negative"
     else:
         return None
