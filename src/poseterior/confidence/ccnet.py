@@ -104,8 +104,8 @@ class CCNet(nn.Module):
         said = self._said(features).sigmoid()
         if self._per_pixel(features):
             said = said.mean(-1)
-        said = said.mean(1) if self.members > 1 else said[:, 0]
-        confidence, visibility = said[:, 0], said[:, 1]
+        said = said.mean(1) if self.members > 1 else said.select(1, 0)
+        confidence, visibility = said.unbind(1)[:2]
         return Confidences(confidence, visibility, instance_confidence(confidence, visibility))
 
     def losses(
