@@ -42,6 +42,10 @@ FLAGS = {
         "--annotations", "--method", "--fit-on", "--area", "--folds", "--out", "--json",
         "--precision", "--detector", "--seed", "--aggregate",
     },
+    "render": {
+        "--out", "--train", "--val", "--test", "--seed", "--root", "--cache", "--body",
+        "--renderer", "--frames", "--workers",
+    },
     "smooth": {"--out", "--model", "--fps", "--lag", "--fit", "--share"},
     "data": {"--root"},
     "info": set(),
