@@ -9,8 +9,8 @@ import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = (
-    "bodies.md", "ccnet.md", "confidence.md", "diagnose.md", "expected_oks.md", "heatmaps.md", "meshes.md",
-    "pose_prior.md", "recalibration.md",
+    "bodies.md", "ccnet.md", "confidence.md", "diagnose.md", "expected_oks.md", "heatmaps.md",
+    "meshes.md", "pose_prior.md", "recalibration.md",
 )  # fmt: skip
 
 
