@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from poseterior.meshes.rendering.hits import Window
 
-__all__ = ["CROP", "PADDING", "blurred_disc", "crop_window", "native_window"]
+__all__ = ["CROP", "PADDING", "blurred_disc", "crop_window", "native_window", "opaque_disc"]
 
 CROP = (96, 128)  # width, height
 PADDING = 1.25
@@ -58,6 +58,18 @@ def blurred_disc(
     blurred = crop.astype(np.float32)
     for axis in (0, 1):
         blurred = gaussian_filter1d(blurred, std, axis, mode="nearest")
+    return np.where(_disc(crop, centre, radius), (blurred + 0.5).astype(np.uint8), crop)
+
+
+def opaque_disc(
+    crop: NDArray[np.uint8], centre: tuple[float, float], radius: float, grey: int = 128
+) -> NDArray[np.uint8]:
+    """A crop (h, w, 3) with a grey disc; centre (x, y) and radius in px."""
+    return np.where(_disc(crop, centre, radius), np.uint8(grey), crop)
+
+
+def _disc(crop: NDArray[np.uint8], centre: tuple[float, float], radius: float) -> NDArray[np.bool_]:
+    """(h, w, 1): pixels whose centres are in the disc."""
     y, x = np.mgrid[: crop.shape[0], : crop.shape[1]]
-    inside = np.hypot(x - centre[0], y - centre[1]) <= radius
-    return np.where(inside[..., None], (blurred + 0.5).astype(np.uint8), crop)
+    inside: NDArray[np.bool_] = np.hypot(x - centre[0], y - centre[1]) <= radius
+    return inside[..., None]
