@@ -36,15 +36,17 @@ class StudyCommand:
     """
 
     study: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
-    """table1, ambiguous, ablation, samples, diversity; mesh_table, mesh_ablation, mesh_samples, mesh_gallery, mesh_fitting; sigma, faults and oks_theory need no data."""  # noqa: E501
+    """table1, ambiguous, ablation, samples, diversity; mesh_table, mesh_ablation, mesh_samples, mesh_gallery, mesh_fitting; ccnet_table, ccnet_aggregation, ccnet_ablation, ccnet_occlusion, ccnet_mesh; sigma, faults and oks_theory need no data."""  # noqa: E501
     out: Path
     """Folder of rows, checkpoints and results; studies in one folder share their trainings."""
     data: Data = "cmu"
-    """The data set: cmu (motion capture seen by a simulated detector), human36m (its pairs) or, of meshes, 3dpw."""  # noqa: E501
+    """The data set: cmu (motion capture seen by a simulated detector), human36m (its pairs); of meshes also 3dpw; of ccnet studies people."""  # noqa: E501
     root: Root = None
     protocol: Protocol = None
     keypoints: Detections = None
     body: BodyModel = None
+    detectors: Path | None = None
+    """Of ccnet studies: a folder of trained detectors, `sbl` and `rle`, not to train them here."""
     preset: Literal["small", "paper"] = "small"
     """Sizes and recipes: small for a computer without a GPU, paper for the published ones."""
     only: Name = None
@@ -78,9 +80,12 @@ class StudyCommand:
             COMPUTED[self.study](self.out, self.seed)
             return
         study = STUDIES[self.study]
+        fits = self.detectors is None or self.study.startswith("ccnet_")
+        require(fits, "--detectors", "", expected=f"none, for {self.study}", found=self.detectors)
         if self.only is not None:
             known("--only", self.only, [row.name for row in study.rows])
-        options = {"protocol": self.protocol, "keypoints": self.keypoints, "body": self.body}
+        options = {"protocol": self.protocol, "keypoints": self.keypoints, "body": self.body,
+                   "detectors": self.detectors}  # fmt: skip
         data = study.data(self.data, self.root, options, self.out)
         scoring = Scoring(self.hypotheses, self.every or data.every, self.seed)
         with told("run it again"), progress() as display:

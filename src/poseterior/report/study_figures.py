@@ -9,10 +9,11 @@ from typing import Any
 from poseterior.report import study_charts as charts
 from poseterior.report import study_series as series
 from poseterior.report.numbers import finite
+from poseterior.report.occlusion_plot import occlusion_section
 from poseterior.report.parts import chart, missing, section
 from poseterior.report.study_columns import better, column
 from poseterior.report.study_gallery import gallery_section
-from poseterior.report.study_pictures import pictures_section
+from poseterior.report.study_pictures import confidence_section, pictures_section
 from poseterior.report.study_rows import row_name, study_name, study_rows
 from poseterior.report.study_tables import breakable
 
@@ -24,9 +25,19 @@ def figures(result: Mapping[str, Any]) -> str:
     draw = {
         "table1": _scatter, "samples": _curves, "diversity": _diversity, "mesh_table": _curves,
         "mesh_ablation": _curves, "mesh_samples": _curves,
-        "mesh_gallery": pictures_section,
+        "mesh_gallery": pictures_section, "ccnet_table": _confidence,
+        "ccnet_aggregation": confidence_section, "ccnet_occlusion": occlusion_section,
+        "ccnet_mesh": _fitted,
     }  # fmt: skip
     return draw.get(study_name(result), _dots)(result)
+
+
+def _fitted(result: Mapping[str, Any]) -> str:
+    return _dots(result) + pictures_section(result)
+
+
+def _confidence(result: Mapping[str, Any]) -> str:
+    return _dots(result) + confidence_section(result)
 
 
 def _scatter(result: Mapping[str, Any]) -> str:

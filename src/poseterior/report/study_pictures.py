@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from poseterior.data.npz_writer import replacing
+from poseterior.report.confidence_figures import confidence_figures
 from poseterior.report.mesh_gallery import gallery_figures
 from poseterior.report.parts import missing, section
 from poseterior.report.study_plots import write_study_plot
@@ -18,22 +19,24 @@ from poseterior.report.study_rows import Row, row_name, study_name, study_rows
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["pictures_section", "write_pictures"]
+__all__ = ["confidence_section", "pictures_section", "write_pictures"]
 
 _DPI, _COLORS = 150, 256
 
 
 def write_pictures(result: Mapping[str, Any], folder: Path) -> list[Path]:
-    """NAME.png, or NAME_ROW.png of each row with people; none where nothing is to be drawn.
+    """NAME.png of rows with numbers, NAME_ROW.png of each with people, where there are any.
+
+    Studies of confidence have NAME_FIGURE.png besides.
 
     Raises:
         InputError: a path that cannot be written.
     """
     name, drawn = study_name(result), gallery_figures(result)
-    if not drawn:
-        chart = write_study_plot(result, folder / f"{name}.png")
-        return [chart] if chart else []
-    files = []
+    gallery = bool(drawn) and all(row.get("people") for row in study_rows(result))
+    chart = None if gallery else write_study_plot(result, folder / f"{name}.png")
+    files = [chart] if chart else []
+    drawn = drawn | {key: told.draw for key, told in confidence_figures(result).items()}
     for row, make in drawn.items():
         path = folder / f"{name}_{row}.png"
         with replacing(path) as temporary:
@@ -43,15 +46,31 @@ def write_pictures(result: Mapping[str, Any], folder: Path) -> list[Path]:
 
 
 def _png(figure: Figure) -> bytes:
-    """In 256 colours, which shaded bodies of a few hues do well with, at a third of the bytes."""
+    """In 256 colours, which bodies and small crops do well with, at a third of the bytes.
+
+    They cover all that there are: a dot's colour stays though a photograph has many.
+    """
     from PIL import Image
 
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=_DPI, facecolor="white")
-    picture = Image.open(out).convert("RGB").quantize(_COLORS, dither=Image.Dither.NONE)
+    picture = (
+        Image.open(out)
+        .convert("RGB")
+        .quantize(_COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    )
     small = io.BytesIO()
     picture.save(small, "png", optimize=True)
     return small.getvalue()
+
+
+def confidence_section(result: Mapping[str, Any]) -> str:
+    """The figures of a study of confidence, within the page."""
+    return "".join(
+        section(told.title, f'<p class="lead">{escape(told.words)}</p>',
+                _embedded(told.draw(), told.title, told.words))
+        for told in confidence_figures(result).values()
+    )  # fmt: skip
 
 
 def pictures_section(result: Mapping[str, Any]) -> str:
@@ -64,16 +83,20 @@ def pictures_section(result: Mapping[str, Any]) -> str:
 
 
 def _section(row: Row, figure: Figure) -> str:
+    title = str(row.get("title") or row_name(row))
+    lead = f'<p class="lead">{escape(_words(row))}</p>'
+    return section(title, lead, _embedded(figure, title, _told(row)))
+
+
+def _embedded(figure: Figure, title: str, told: str) -> str:
+    """A picture within the page, and in words."""
     coded = base64.b64encode(_png(figure)).decode("ascii")
     wide, high = (round(96 * inches) for inches in figure.get_size_inches())
-    title = str(row.get("title") or row_name(row))
-    picture = (
+    return (
         f'<div class="scroll wide" tabindex="0" role="region" aria-label="{escape(title)}">'
-        f'<img src="data:image/png;base64,{coded}" alt="{escape(_told(row))}" '
+        f'<img src="data:image/png;base64,{coded}" alt="{escape(told)}" '
         f'width="{wide}" height="{high}"></div>'
     )
-    lead = f'<p class="lead">{escape(_words(row))}</p>'
-    return section(title, lead, picture)
 
 
 def _words(row: Row) -> str:

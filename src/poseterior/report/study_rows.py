@@ -62,8 +62,8 @@ def row_name(row: Row) -> str:
 
 
 def subset(row: Row) -> str:
-    """Which observations the row is of, empty where a study has one set of them."""
-    return str(row.get("subset") or row.get("data") or "")
+    """Which observations, or whose, the row is of, empty where a study has one set of them."""
+    return str(row.get("subset") or row.get("data") or row.get("detector") or "")
 
 
 def count(row: Row) -> float | None:

@@ -29,6 +29,10 @@ Span = tuple[float, float] | None
 _DOTS = {
     "ambiguous": ("min_mpjpe_mm", "pck_150", "pck150", "cps_mm", "ece_median"),
     "diversity": ("worst_pa_mpjpe_mm", "bone_length_deviation"),
+    "ccnet_table": ("map", "ause_instance", "ause_keypoint", "pearson_keypoint"),
+    "ccnet_ablation": ("map", "ause_instance", "ause_keypoint"),
+    "ccnet_mesh": ("pa_mpjpe_mm", "mpjpe_mm", "vertex_mm"),
+    "ccnet_aggregation": (),  # it has curves of its own
     "mesh_fitting": ("mpjpe_mm", "pa_mpjpe_mm", "ece_median", "coverage_90"),
 }
 _USUAL_DOTS = ("min_mpjpe_mm", "mpjpe_mean_mm", "ece_median", "energy_score_mm")

@@ -40,7 +40,7 @@ __all__ = [
     "plain",
 ]
 
-_WORDS = ("method", "variant", "subset", "data")
+_WORDS = ("detector", "method", "variant", "subset", "data")
 
 
 def main_columns(result: Mapping[str, Any]) -> list[Column]:
@@ -148,6 +148,8 @@ def _word_columns(rows: Sequence[Row]) -> dict[str, str]:
     """Key and heading of the words that tell rows apart."""
     variants = any(row.get("variant") for row in rows)
     words = {"name": "Variant" if variants else "Method"}
+    if any(row.get("detector") for row in rows):
+        words = {"detector": "Detector", **words}
     methods = {row["method"] for row in rows}
     if variants and len(methods) > 1:
         words["method"] = "Method"
@@ -176,9 +178,9 @@ def html_table(rows: Sequence[Row], columns: Sequence[Column], *, verdict: bool 
     head += ['<th scope="col" class="verdict">Verdict</th>'] * verdict
     body = []
     for n, row in enumerate(rows):
-        name, *others = words
-        cells = [f'<th scope="row">{breakable(_word(row, name))}</th>']
-        cells += [f'<td class="word">{escape(_word(row, key))}</td>' for key in others]
+        first, *others = words
+        cells = [f'<th scope="row">{breakable(_word(row, first))}</th>']
+        cells += [f'<td class="word">{breakable(_word(row, key))}</td>' for key in others]
         cells += [_html_cell(row, of, n in best[of.key]) for of in columns]
         cells += [f'<td class="verdict">{escape(_verdict(row))}</td>'] * verdict
         body.append(f"<tr>{''.join(cells)}</tr>")

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from poseterior.studies.ablation import ABLATION
 from poseterior.studies.ambiguous import AMBIGUOUS
+from poseterior.studies.ccnet_ablation import CCNET_ABLATION
+from poseterior.studies.ccnet_aggregation import CCNET_AGGREGATION
+from poseterior.studies.ccnet_mesh import CCNET_MESH
+from poseterior.studies.ccnet_occlusion import CCNET_OCCLUSION
+from poseterior.studies.ccnet_table import CCNET_TABLE
 from poseterior.studies.diversity import DIVERSITY
 from poseterior.studies.mesh_ablation import MESH_ABLATION
 from poseterior.studies.mesh_fitting import MESH_FITTING
@@ -29,5 +34,10 @@ STUDIES: dict[str, Study] = {
         MESH_SAMPLES,
         MESH_GALLERY,
         MESH_FITTING,
+        CCNET_TABLE,
+        CCNET_AGGREGATION,
+        CCNET_ABLATION,
+        CCNET_OCCLUSION,
+        CCNET_MESH,
     )
 }

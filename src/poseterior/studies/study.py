@@ -52,6 +52,7 @@ class Study:
         title: what it asks, one line.
         rows: in the table's order.
         notes: from all rows to sentences that belong under the table.
+            A row's `details`, which figures are drawn of, are no part of the table.
         data: opens what it is about, from the data set's name, its folder, its options and the
             study's folder.
     """
@@ -84,7 +85,8 @@ def run_study(
 
     Returns:
         What NAME.json holds: `study`, `title`, `rows`, `notes`, `missing`, `published` (the
-        papers' rows for the same data set) and `provenance`.
+        papers' rows for the same data set) and `provenance`; `details` of the rows that have any,
+        each {"row": its place, ...}.
 
     Raises:
         InputError: the folder has rows of other settings, or a row's file is damaged.
@@ -158,11 +160,16 @@ def _together(study: Study, workshop: Workshop, settings: Mapping[str, Any]) -> 
         ok = isinstance(found, list) and all(isinstance(each, dict) for each in found)
         require(ok, path, "rows", expected="a list of objects", found=type(found).__name__)
         rows += found or []
+    notes = list(study.notes(rows))
+    details = [
+        {"row": place, **row.pop("details")} for place, row in enumerate(rows) if "details" in row
+    ]
     return {
         "study": study.name,
         "title": study.title,
         "rows": rows,
-        "notes": list(study.notes(rows)),
+        **({"details": details} if details else {}),
+        "notes": notes,
         "missing": missing,
         "published": published_for(workshop.data.name, study.name),
         "provenance": {
