@@ -11,7 +11,7 @@ _LETTERS = 16
 
 
 def numbers(cell: Mapping[str, Any]) -> list[str]:
-    """Lines: millimetres, then nats.
+    """Lines: millimetres, then nats, then what the cell tells in words.
 
     >>> numbers({"mpjpe_mm": 61.3, "log_prob": -47.8})
     ['61 mm', '−48 nats']
@@ -22,6 +22,8 @@ def numbers(cell: Mapping[str, Any]) -> list[str]:
         said.append(f"{moved:.0f} mm")
     if cell.get("log_prob") is not None:
         said.append(f"{cell['log_prob'] + 0.0:.0f} nats".replace("-", "−"))
+    if cell.get("told"):
+        said.append(str(cell["told"]))
     return said
 
 

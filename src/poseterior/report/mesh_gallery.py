@@ -15,6 +15,7 @@ from poseterior.meshes.bodies import open_body
 from poseterior.meshes.body import Body
 from poseterior.report.gallery_views import Camera, Drawn, camera_of, drawn, shaded
 from poseterior.report.gallery_words import broken, hidden_words, numbers
+from poseterior.report.png import jpeg_pixels
 from poseterior.report.scene import ellipses
 from poseterior.report.study_rows import row_name, study_rows
 
@@ -177,7 +178,10 @@ def _first_column(
     sheet.write(0, 0.19, hidden_words(person), fontsize=_SMALL)
     axes = sheet.axes(0, sheet.head, front)
     _image(axes, line)
-    _regions(axes, line)
+    if person.get("crop"):
+        _crop(axes, line)
+    else:
+        _regions(axes, line)
     _seen_bones(axes, line)
     _dots(axes, line, 3.0)
     name = f"{broken(person['clip'])}\nframe {person['frame']}\n\nfrom the side:"
@@ -193,6 +197,17 @@ def _image(axes: Axes, line: _Line) -> None:
         return
     (left, top), (right, bottom) = line.camera.metres(np.array([[0.0, 0.0], size]))
     axes.add_patch(Rectangle((left, bottom), right - left, top - bottom, color=_IMAGE, lw=0))
+
+
+def _crop(axes: Axes, line: _Line) -> None:
+    """What was cut out of the image."""
+    assert line.camera is not None
+    crop = line.person["crop"]
+    picture = jpeg_pixels(crop["jpeg"])
+    (left, top), (right, bottom) = line.camera.metres(np.reshape(crop["box_px"], (2, 2)))
+    ends = axes.get_xlim(), axes.get_ylim()
+    axes.imshow(picture, extent=(left, right, bottom, top), aspect="auto", zorder=1.5)
+    axes.set(xlim=ends[0], ylim=ends[1])
 
 
 def _mesh(axes: Axes, points: Array, solid: Array, body: Body, color: str) -> None:
@@ -278,4 +293,5 @@ def _legend(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     roles = {cell["role"] for person in row["people"] for cell in person["cells"]}
     yield from ((color, words) for role, (words, color) in COLORS.items() if role in roles)
     yield _IMAGE, "the image"
-    yield _REGION, "90% region"
+    if any(not person.get("crop") for person in row["people"]):
+        yield _REGION, "90% region"

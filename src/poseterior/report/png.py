@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from poseterior.data.npz_writer import replacing
 from poseterior.errors import InputError
@@ -14,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["clean", "panels", "write_figures"]
+__all__ = ["clean", "jpeg_pixels", "panels", "write_figures"]
 
 _DPI = 150
 
@@ -42,6 +47,14 @@ def _save(figure: Figure, path: Path) -> Path:
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=_DPI, facecolor="white")
     return path
+
+
+def jpeg_pixels(coded: str) -> NDArray[np.uint8]:
+    """(h, w, 3) of a JPEG in base64."""
+    from matplotlib.image import imread
+
+    pixels: NDArray[np.uint8] = imread(io.BytesIO(base64.b64decode(coded)), "jpeg")
+    return pixels
 
 
 def panels(rows: int, columns: int, width: float, height: float, **kw: Any) -> tuple[Figure, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from poseterior.data.npz_writer import replacing
 from poseterior.report import study_series as series
+from poseterior.report.occlusion_plot import occlusion_figure
 from poseterior.report.study_columns import better, column
 from poseterior.report.study_labels import nearest, place, spaced
 from poseterior.report.study_rows import KINDS, study_name
@@ -37,7 +38,7 @@ def write_study_plot(result: Mapping[str, Any], path: Path) -> Path | None:
     """
     draw = {
         "table1": _scatter, "samples": _curves, "diversity": _diversity, "mesh_table": _curves,
-        "mesh_ablation": _curves, "mesh_samples": _curves,
+        "mesh_ablation": _curves, "mesh_samples": _curves, "ccnet_occlusion": occlusion_figure,
     }  # fmt: skip
     figure = draw.get(study_name(result), _dots)(result)
     if figure is None:

@@ -96,7 +96,7 @@ class Fitter:
         keypoints = detected(seen, people.affine, rows, truth)
         test = FixedBodies(
             keypoints, truth.parameters, landmark_target(truth.body, truth.parameters, H36M_17),
-            np.array([f"person {row}" for row in rows]), rows,
+            np.array([f"test_{row}" for row in rows]), rows,
         )  # fmt: skip
         motion = source.rotations["train"]
         chosen = torch.linspace(0, len(motion) - 1, min(_MOTIONS, len(motion))).round().long()

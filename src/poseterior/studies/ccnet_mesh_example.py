@@ -23,6 +23,7 @@ from poseterior.studies.workshop import Workshop
 __all__ = ["example"]
 
 _GAIN, _LOSE = 2, 1
+_WHOLE = 14  # labelled keypoints; of people cut off at the hips, more than an arm is unknown
 _ARMS = [[COCO_17.index(f"{side}_{joint}") for joint in ("elbow", "wrist")]
          for side in ("left", "right")]  # fmt: skip
 _HIPS = [COCO_17.index(f"{side}_hip") for side in ("left", "right")]
@@ -39,7 +40,11 @@ def example(detector: str, workshop: Workshop, scoring: Scoring) -> Rows:
     before, after = (_arm_errors(body, fits[name], truth) for name in ("original", "ccnet"))
     gain, arm = (before - after).max(1)
     loss, worse = (after - before).max(1)
-    best, worst = (each.argsort(descending=True, stable=True) for each in (gain, loss))
+    labelled = people_data(workshop).people["test"].keypoints[fitter.rows, :, 2] > 0
+    whole = torch.from_numpy(labelled.sum(1) >= _WHOLE)
+    best, worst = (
+        each.where(whole, -torch.inf).argsort(descending=True, stable=True) for each in (gain, loss)
+    )
     chosen = [(int(n), int(arm[n])) for n in best[:_GAIN]]
     taken = {n for n, _ in chosen}
     chosen += [(int(n), int(worse[n])) for n in worst if int(n) not in taken][:_LOSE]
@@ -52,7 +57,8 @@ def example(detector: str, workshop: Workshop, scoring: Scoring) -> Rows:
         "method": "example", "title": "Bodies fitted by raw and by calibrated confidence",
         "weights": None, "prior": None, "detector": detector, "data": "rendered people",
         "body": fitter.lifter.config.body, "paper": "003, Figure k", "shown": len(chosen),
-        "rule": f"of {len(gain)} people the {_GAIN} with an arm that calibration mends most (mean "
+        "rule": f"of {int(whole.sum())} people with {_WHOLE} labelled keypoints and more the "
+        f"{_GAIN} with an arm that calibration mends most (mean "
         f"error of elbow and wrist), and below the {_LOSE} with one that it spoils most",
         "people": [_person(workshop, fitter, columns, *each) for each in chosen],
     }]  # fmt: skip
@@ -71,18 +77,18 @@ def _arm_errors(body: Body, bodies: BodyParameters, truth: BodyParameters) -> Te
 def _person(
     workshop: Workshop, fitter: Fitter, columns: list[Named], row: int, arm: int
 ) -> dict[str, Any]:
-    """One person's line; labels tell how confident elbow and wrist of the arm are taken to be."""
+    """One person's line; beside fits the mean confidence of the arm's elbow and wrist."""
     cells, joints = [], _ARMS[arm]
     side = ("left", "right")[arm]
     for label, role, name, bodies in columns:
         one = bodies[[row]]
         error = errors_mm(fitter.lifter.body, one.map(lambda v: v[None]),
                           fitter.test.parameters[[row]])  # fmt: skip
-        words = label
+        words = {}
         if name is not None:
             confidence = float(fitter.confidence[name][row, joints].mean())
-            words = f"{label}, {side} arm {confidence:.2f}"
-        cells.append(body_cell(words, role, one[0], mpjpe_mm=float(error)))
+            words = {"told": f"{side} arm: {confidence:.2f}"}
+        cells.append(body_cell(label, role, one[0], mpjpe_mm=float(error), **words))
     told = person(fitter.test, row, [*cells, truth_cell(fitter.test, row)])
     people, number = people_data(workshop).people["test"], int(fitter.rows[row])
     flags = people.keypoints[number, :, 2].tolist()
