@@ -185,6 +185,7 @@ def test_studies_are_named_as_the_papers_ask() -> None:
     assert set(STUDIES) == {
         "table1", "ambiguous", "ablation", "samples", "diversity",
         "mesh_table", "mesh_ablation", "mesh_samples", "mesh_gallery", "mesh_fitting",
+        "ccnet_table", "ccnet_aggregation", "ccnet_ablation", "ccnet_occlusion", "ccnet_mesh",
     }  # fmt: skip
     assert all(len({r.name for r in s.rows}) == len(s.rows) for s in STUDIES.values())
 
