@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from meshes.motion.test_inverse_kinematics import BODY, LIMBS, human_poses
 
 from meshes.made_humans import human_body
+from meshes.motion.test_inverse_kinematics import BODY, LIMBS, human_poses
 from poseterior.data.cmu import load_cmu
 from poseterior.data.cmu_archive import SPLITS
 from poseterior.errors import InputError

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from meshes.motion.test_inverse_kinematics import human_poses
 from torch import Tensor
 
 from meshes.made_humans import human_arrays, human_body
+from meshes.motion.test_inverse_kinematics import human_poses
 from poseterior.data.observations import open_observations
 from poseterior.data.simulated_detector import DetectorNoise
 from poseterior.errors import InputError
