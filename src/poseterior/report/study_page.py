@@ -25,6 +25,13 @@ _LEGEND = (
     "Arrows: what is better. Bold: best, and its 95% interval meets no other row's (where a third "
     "of the rows have the number, and for errors of the best hypothesis as many hypotheses)."
 )
+_EXACT = "Arrows: what is better. Bold: best to the digits shown; the rows have no intervals."
+
+
+def _legend(result: Mapping[str, Any]) -> str:
+    rows = study_rows(result)
+    known = any(key == "intervals" or key.endswith("_interval") for row in rows for key in row)
+    return _LEGEND if known else _EXACT
 
 
 def write_study(result: Mapping[str, Any], out: Path) -> list[Path]:
@@ -95,7 +102,7 @@ def study_markdown(result: Mapping[str, Any]) -> str:
         f"# {tables.plain(_title(result))}\n",
         hint,
         tables.markdown_table(result),
-        f"{_LEGEND} –: not computable.\n",
+        f"{_legend(result)} –: not computable.\n",
         "".join(notes),
         "".join(["## Verdicts\n\n", *verdicts]) if verdicts else "",
         published_table(result),
@@ -139,7 +146,9 @@ def _tables(result: Mapping[str, Any]) -> str:
     rows = study_rows(result)
     if has_counts(result):
         return _by_count(rows) + _notes_list(result)
-    legend = f"{_LEGEND} –: not computable, the reason under the pointer. Small: 95% interval."
+    legend = (
+        f"{_legend(result)} –: not computable, the reason under the pointer. Small: 95% interval."
+    )
     shown = section(
         "Results",
         tables.html_table(rows, main, verdict=True),

@@ -36,29 +36,28 @@ def write_pictures(result: Mapping[str, Any], folder: Path) -> list[Path]:
     gallery = bool(drawn) and all(row.get("people") for row in study_rows(result))
     chart = None if gallery else write_study_plot(result, folder / f"{name}.png")
     files = [chart] if chart else []
-    drawn = drawn | {key: told.draw for key, told in confidence_figures(result).items()}
+    photographs = confidence_figures(result)
+    drawn = drawn | {key: told.draw for key, told in photographs.items()}
     for row, make in drawn.items():
         path = folder / f"{name}_{row}.png"
         with replacing(path) as temporary:
-            temporary.write_bytes(_png(make()))
+            temporary.write_bytes(_png(make(), row in photographs))
         files.append(path)
     return files
 
 
-def _png(figure: Figure) -> bytes:
-    """In 256 colours, which bodies and small crops do well with, at a third of the bytes.
+def _png(figure: Figure, photographs: bool = False) -> bytes:
+    """In 256 colours, which shaded bodies of a few hues do well with, at a third of the bytes.
 
-    They cover all that there are: a dot's colour stays though a photograph has many.
+    A figure with photographs keeps all its colours.
     """
     from PIL import Image
 
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=_DPI, facecolor="white")
-    picture = (
-        Image.open(out)
-        .convert("RGB")
-        .quantize(_COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    )
+    if photographs:
+        return out.getvalue()
+    picture = Image.open(out).convert("RGB").quantize(_COLORS, dither=Image.Dither.NONE)
     small = io.BytesIO()
     picture.save(small, "png", optimize=True)
     return small.getvalue()
@@ -68,7 +67,7 @@ def confidence_section(result: Mapping[str, Any]) -> str:
     """The figures of a study of confidence, within the page."""
     return "".join(
         section(told.title, f'<p class="lead">{escape(told.words)}</p>',
-                _embedded(told.draw(), told.title, told.words))
+                _embedded(told.draw(), told.title, told.words, photographs=True))
         for told in confidence_figures(result).values()
     )  # fmt: skip
 
@@ -88,9 +87,9 @@ def _section(row: Row, figure: Figure) -> str:
     return section(title, lead, _embedded(figure, title, _told(row)))
 
 
-def _embedded(figure: Figure, title: str, told: str) -> str:
+def _embedded(figure: Figure, title: str, told: str, photographs: bool = False) -> str:
     """A picture within the page, and in words."""
-    coded = base64.b64encode(_png(figure)).decode("ascii")
+    coded = base64.b64encode(_png(figure, photographs)).decode("ascii")
     wide, high = (round(96 * inches) for inches in figure.get_size_inches())
     return (
         f'<div class="scroll wide" tabindex="0" role="region" aria-label="{escape(title)}">'
