@@ -14,6 +14,7 @@ from poseterior.cli.options import (
     Count,
     Data,
     Detections,
+    Folder,
     Name,
     Protocol,
     Root,
@@ -45,7 +46,7 @@ class StudyCommand:
     protocol: Protocol = None
     keypoints: Detections = None
     body: BodyModel = None
-    detectors: Path | None = None
+    detectors: Folder = None
     """Of ccnet studies: a folder of trained detectors, `sbl` and `rle`, not to train them here."""
     preset: Literal["small", "paper"] = "small"
     """Sizes and recipes: small for a computer without a GPU, paper for the published ones."""
