@@ -24,6 +24,7 @@ from poseterior.detectors.sbl import SBL, SBLConfig
 from poseterior.errors import InputError
 from poseterior.geometry.skeleton import COCO_17
 from poseterior.metrics.ranked_precision import OKS_THRESHOLDS
+from poseterior.report import study_pictures
 from poseterior.report.confidence_figures import confidence_figures
 from poseterior.report.study_page import write_study
 from poseterior.studies import STUDIES
@@ -73,6 +74,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def small_detectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study_pictures, "_DPI", 20)  # drawing would be half of the time
     for cls, config in CONFIGS.items():
         monkeypatch.setitem(cls.PRESETS, "small", config)
 
