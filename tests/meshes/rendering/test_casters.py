@@ -66,6 +66,21 @@ def test_opengl_and_rays_agree_on_silhouettes_depths_and_weights():
     assert one.weights.min() > -0.01  # of triangles seen from their edge
 
 
+@pytest.mark.parametrize("renderer", ["gl", "warp"])
+def test_two_renderers_do_not_meet(renderer):
+    one = opened(renderer).caster
+    alone = one.cast(PEOPLE, CAMERA, WINDOW)
+    other = open_caster(FACES[::-1].copy(), renderer)
+    for _ in range(2):
+        beside = one.cast(PEOPLE, CAMERA, WINDOW)
+        assert np.array_equal(alone.face, beside.face)
+        assert np.array_equal(alone.weights, beside.weights)
+        turned = other.cast(PEOPLE, CAMERA, WINDOW)
+        assert np.array_equal(len(FACES) - 1 - turned.face, alone.face)
+    other.close()
+    assert np.array_equal(alone.depth, one.cast(PEOPLE, CAMERA, WINDOW).depth)
+
+
 def test_finer_windows_cover_the_same_region():
     fine = WINDOW.finer(3)
     (xs, ys), (x, y) = fine.axes(), WINDOW.axes()

@@ -52,13 +52,21 @@ class GLCaster:
     def __init__(self, faces: np.ndarray, backend: str | None = "egl") -> None:
         self._context = _context(backend)
         self._faces = faces
-        self._program = self._context.program(vertex_shader=_VERTEX, fragment_shader=_FRAGMENT)
-        self._program["planes"].value = (_NEAR, _FAR)
+        with self._context as context:
+            context.enable_only(context.DEPTH_TEST)
+            self._program = context.program(vertex_shader=_VERTEX, fragment_shader=_FRAGMENT)
+            self._program["planes"].value = (_NEAR, _FAR)
         self._bodies = 0
         self._size = (0, 0)
 
     def cast(self, vertices: Array, camera: Pinhole, window: Window) -> Hits:
         """See `Caster`."""
+        with self._context:  # OpenGL draws into whichever was made current last
+            seen = self._drawn(vertices, camera, window)
+        return self._hits(seen, vertices, window.width)
+
+    def _drawn(self, vertices: Array, camera: Pinhole, window: Window) -> Array:
+        """The framebuffer, (height * width, 4)."""
         self._make_room(len(vertices), window)
         corners = vertices[:, self._faces].astype(np.float32, copy=False)  # (N, F, 3, 3)
         self._buffer.write(np.ascontiguousarray(corners))
@@ -73,7 +81,7 @@ class GLCaster:
         read = self._target.read(
             viewport=(0, 0, window.width, window.height), components=4, dtype="f4"
         )
-        return self._hits(np.frombuffer(read, np.float32).reshape(-1, 4), vertices, window.width)
+        return np.frombuffer(read, np.float32).reshape(-1, 4)
 
     def _hits(self, seen: Array, vertices: Array, width: int) -> Hits:
         pixels = np.flatnonzero(seen[:, 0] >= 0)
@@ -132,5 +140,4 @@ def _context(backend: str | None) -> Any:
             "renderer", "gl", found=str(error) or type(error).__name__,
             expected="OpenGL 3.3 (on Debian: apt-get install libegl1 libgl1-mesa-dri)",
         ) from error  # fmt: skip
-    context.enable_only(context.DEPTH_TEST)
     return context
