@@ -218,7 +218,8 @@ def _notes(
     if kept:
         notes["order"] = (
             f"{kept} images keep the detector's order of their detections, for COCO would find "
-            "more people, or fewer, in another: their new scores change hands, and mAR stays"
+            "more people, or fewer, in another: their new scores change hands, and mAR stays; "
+            "these annotations tell which images those are"
         )
     return notes
 
