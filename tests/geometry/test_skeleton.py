@@ -48,6 +48,22 @@ MPI_ALL = (
 )
 MPI_RELEVANT = (8, 6, 15, 16, 17, 10, 11, 12, 24, 25, 26, 19, 20, 21, 5, 4, 7)
 PUBLISHED["mpi_inf_3dhp_17"] = " ".join(MPI_ALL.split()[n - 1] for n in MPI_RELEVANT)
+# MMPose, `configs/_base_/datasets/coco_wholebody.py`: names by id, and `swap` of the face's points
+# as runs (first, last, sum of a point's number and its partner's); the midline's swap with none.
+HAND = "hand_root " + " ".join(
+    f"{finger}{n}"
+    for finger in ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky_finger")
+    for n in (1, 2, 3, 4)
+)
+PUBLISHED["coco_wholebody_133"] = " ".join(
+    [PUBLISHED["coco_17"], "left_big_toe left_small_toe left_heel"]
+    + ["right_big_toe right_small_toe right_heel", *(f"face-{n}" for n in range(68))]
+    + [f"{side}_{word}" for side in ("left", "right") for word in HAND.split()]
+)
+FACE_SWAPS = (
+    (0, 16, 16), (17, 26, 43), (31, 35, 66), (36, 39, 81), (40, 41, 87), (42, 45, 81), (46, 47, 87),
+    (48, 54, 102), (55, 59, 114), (60, 64, 124), (65, 67, 132),
+)  # fmt: skip
 
 TRANSLATED = {"mid_hip": "pelvis", "hip": "pelvis", "headtop": "head_top"}
 
@@ -77,7 +93,9 @@ H36M_32_RIGHT = {1, 2, 3, 4, 5, 24, 25, 26, 27, 28, 29, 30, 31}
 SMPL_PARENTS = (
     -1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21,
 )  # fmt: skip
-ROOTS = dict.fromkeys(PUBLISHED, "pelvis") | {"coco_17": "nose", "lsp_14": "neck"}
+ROOTS = dict.fromkeys(PUBLISHED, "pelvis") | {
+    "coco_17": "nose", "lsp_14": "neck", "coco_wholebody_133": "nose",
+}  # fmt: skip
 
 
 def test_every_skeleton_is_known():
@@ -87,7 +105,10 @@ def test_every_skeleton_is_known():
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_order_and_root_are_the_published_ones(name):
     skeleton = get_skeleton(name)
-    assert skeleton.joints == tuple(ours(word, name) for word in PUBLISHED[name].split())
+    words = PUBLISHED[name].split()
+    if name == "coco_wholebody_133":  # whose source has numbers for names of the face
+        words[23:91] = skeleton.joints[23:91]
+    assert skeleton.joints == tuple(ours(word, name) for word in words)
     assert len(skeleton) == int(name.rpartition("_")[2])
     assert skeleton.joints[skeleton.root] == ROOTS[name]
 
@@ -104,6 +125,17 @@ def test_parents_of_the_published_trees():
         side = "left_" if joint in H36M_32_LEFT else "right_" if joint in H36M_32_RIGHT else ""
         assert h36m.joints[index].startswith(side or ("p", "s", "t", "n", "h"))
     assert get_skeleton("smpl_24").parents == SMPL_PARENTS
+
+
+def test_sides_of_the_face_are_the_published_ones():
+    skeleton = get_skeleton("coco_wholebody_133")
+    swaps = {n: total - n for first, last, total in FACE_SWAPS for n in range(first, last + 1)}
+    for number in range(68):
+        assert skeleton.partners[23 + number] == 23 + swaps.get(number, number)
+    # 300-W counts from the person's right ear over the chin, 8, to the left one.
+    sides = [name.split("_")[0] for name in skeleton.joints[23:91]]
+    assert sides[:17] == ["right"] * 8 + ["chin"] + ["left"] * 8
+    assert (sides[17], sides[36], sides[48], sides[60]) == ("right",) * 4
 
 
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=lambda s: s.name)

@@ -4,9 +4,9 @@ Joint orders are those of the tools and data sets themselves. One name can mean 
 different points in two skeletons (`nose` of `h36m_17` is the base of the head): what each
 means is in `conversion.py`, which is the way from one skeleton to another.
 
-The root of a tree is the pelvis. Two skeletons have none; theirs is the only other joint on
+The root of a tree is the pelvis. Three skeletons have none; theirs is the only other joint on
 the midline from which the body hangs, so that mirroring keeps the root: the nose of
-`coco_17` and the neck of `lsp_14`.
+`coco_17` and `coco_wholebody_133`, the neck of `lsp_14`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from poseterior.errors import InputError, require
+from poseterior.geometry.wholebody import WHOLEBODY_WORDS
 
 __all__ = [
     "COCO_17",
+    "COCO_WHOLEBODY_133",
     "H36M_16",
     "H36M_17",
     "HALPE_26",
@@ -173,11 +175,13 @@ MPII_16 = _named(
     + f"{_RIGHT_ARM_UP} {_LEFT_ARM_DOWN}".format(root="thorax"),
 )
 
+_COCO = f"nose {_FACE_ARMS}".format(root="nose") + f" L:hip<L:shoulder R:hip<R:shoulder {_LEGS}"
+
 # COCO person keypoints (`categories[0]["keypoints"]`); root: the nose.
-COCO_17 = _named(
-    "coco_17",
-    f"nose {_FACE_ARMS}".format(root="nose") + f" L:hip<L:shoulder R:hip<R:shoulder {_LEGS}",
-)
+COCO_17 = _named("coco_17", _COCO)
+
+# COCO-WholeBody: COCO's 17, then feet, face, left and right hand (Jin et al. 2020).
+COCO_WHOLEBODY_133 = _named("coco_wholebody_133", f"{_COCO} {WHOLEBODY_WORDS}")
 
 # OpenPose BODY_25; its MidHip is `pelvis`, its Neck the middle of the shoulders.
 OPENPOSE_25 = _named(
@@ -228,7 +232,7 @@ SKELETONS: dict[str, Skeleton] = {
     s.name: s
     for s in (
         H36M_17, MPII_16, COCO_17, OPENPOSE_25, HALPE_26, SMPL_24, LSP_14, MPI_INF_3DHP_17,
-        H36M_16,
+        H36M_16, COCO_WHOLEBODY_133,
     )
 }  # fmt: skip
 

@@ -16,7 +16,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from poseterior.geometry.skeleton import Skeleton
+from poseterior.geometry.skeleton import COCO_WHOLEBODY_133, Skeleton
 
 __all__ = [
     "COCO_SIGMAS",
@@ -24,6 +24,7 @@ __all__ = [
     "MPII_SIGMAS",
     "WHOLEBODY_PARTS",
     "oks_sigmas",
+    "skeleton_sigmas",
     "wholebody_sigmas",
 ]
 
@@ -90,6 +91,20 @@ def oks_sigmas(skeleton: Skeleton, sigmas: Mapping[str, float] = COCO_SIGMAS) ->
     tensor([0.1070, 0.0790, 0.0260, 0.0260])
     """
     return torch.tensor([sigmas.get(joint, torch.inf) for joint in skeleton.joints])
+
+
+def skeleton_sigmas(skeleton: Skeleton) -> Tensor:
+    """Sigmas (J,) of the data set that has this skeleton: COCO's, COCO-WholeBody's or MPII's.
+
+    Those of any other skeleton by name, as `oks_sigmas`.
+
+    >>> from poseterior.geometry.skeleton import COCO_WHOLEBODY_133, MPII_16
+    >>> skeleton_sigmas(MPII_16)[6], skeleton_sigmas(COCO_WHOLEBODY_133)[91]  # pelvis, hand's root
+    (tensor(0.1070), tensor(0.0290))
+    """
+    if skeleton == COCO_WHOLEBODY_133:
+        return wholebody_sigmas()
+    return oks_sigmas(skeleton, MPII_SIGMAS)
 
 
 def wholebody_sigmas(part: str | None = None) -> Tensor:
