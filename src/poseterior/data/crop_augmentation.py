@@ -12,11 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from poseterior.geometry.skeleton import COCO_17
+from poseterior.geometry.skeleton import COCO_17, Skeleton
 
 __all__ = ["CropAugmentation", "augmented"]
-
-_PARTNERS = list(COCO_17.partners)
 
 
 @dataclass(frozen=True)
@@ -51,21 +49,23 @@ def augmented(
     size: tuple[int, int],
     augmentation: CropAugmentation,
     generator: torch.Generator,
+    skeleton: Skeleton = COCO_17,
 ) -> tuple[Tensor, Tensor]:
     """Crops and joints after random changes, black where nothing is known.
 
     Args:
         crops: (B, 3, h, w) floating, from 0 to 255.
-        joints: (B, J, 3): x, y px of the crop, and v, of `COCO_17`.
+        joints: (B, J, 3): x, y px of the crop, and v.
         size: (width, height) px of what comes out.
         augmentation: how much.
         generator: of all draws.
+        skeleton: of the joints.
 
     Returns:
         Crops (B, 3, height, width) and joints (B, J, 3); v is 0 for those outside the crop.
     """
     turn, move, mirror = _drawn(len(crops), augmentation, generator)
-    crops, joints = _moved(crops, joints, size, turn, move, mirror)
+    crops, joints = _moved(crops, joints, size, turn, move, mirror, skeleton)
     crops = _recoloured(crops, augmentation, generator)
     return _covered(crops, augmentation, generator), joints
 
@@ -84,7 +84,7 @@ def _drawn(
 
 def _moved(
     crops: Tensor, joints: Tensor, size: tuple[int, int],
-    turn: Tensor, move: Tensor, mirror: Tensor,
+    turn: Tensor, move: Tensor, mirror: Tensor, skeleton: Skeleton,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Old px from new ones: old = ratio turn mirror new + move, all from the crops' centres."""
     old = torch.tensor([crops.shape[3], crops.shape[2]]).to(crops)
@@ -100,7 +100,7 @@ def _moved(
     places = places @ torch.linalg.inv(matrix).mT + (new - 1) / 2
     inside = ((places >= -0.5) & (places < new - 0.5)).all(-1, keepdim=True)
     found = torch.cat([places, joints[..., 2:] * inside], -1)
-    return moved, torch.where(mirror[:, None, None], found[:, _PARTNERS], found)
+    return moved, torch.where(mirror[:, None, None], found[:, list(skeleton.partners)], found)
 
 
 def _recoloured(crops: Tensor, a: CropAugmentation, generator: torch.Generator) -> Tensor:

@@ -36,14 +36,16 @@ class CropSource:
     augmentation: CropAugmentation = field(default_factory=CropAugmentation)
 
     def batch(self, index: int) -> tuple[Tensor, Tensor]:
-        """Crops (B, 3, h, w), from 0 to 255, and joints (B, 17, 3): px of the crop, and v.
+        """Crops (B, 3, h, w), from 0 to 255, and joints (B, K, 3): px of the crop, and v.
 
         v is 0 for joints that have left the crop.
         """
         rows = self._rows(range(index * self.batch_size, (index + 1) * self.batch_size))
         generator = generator_from(self.seed, 1, index)
         crops, joints = self.people.images(rows).float(), self.people.joints(rows)
-        return augmented(crops, joints, self.size, self.augmentation, generator)
+        return augmented(
+            crops, joints, self.size, self.augmentation, generator, self.people.skeleton
+        )
 
     def _rows(self, places: range) -> list[int]:
         """People at places counted through all passes."""
@@ -56,7 +58,7 @@ class CropSource:
 
 
 def resized(crops: Tensor, joints: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Crops (B, 3, h, w) and joints (B, 17, 3) at another size, as they are otherwise."""
+    """Crops (B, 3, h, w) and joints (B, K, 3) at another size, as they are otherwise."""
     height, width = crops.shape[-2:]
     if (width, height) == size:
         return crops, joints

@@ -1,8 +1,10 @@
-"""A folder of people cut out of images, as `poseterior render` writes it: crops and what is true.
+"""A folder of people cut out of images, as `render` and `data people` write it.
 
 `annotations_SPLIT.json` is in COCO's format for keypoints, with one crop for each annotation:
 row i of `crops_SPLIT.npy` (uint8, (N, h, w, 3), RGB), mapped into memory. `crop`, a field of the
-annotation, says where it was: [x0, y0, scale], image = (x0, y0) + scale * px of the crop.
+annotation, says where it was: [x0, y0, scale], image = (x0, y0) + scale * px of the crop. The
+category's names of keypoints tell the skeleton, one of `data.coco.skeletons.ANNOTATED`; where
+there are none their number does.
 """
 
 from __future__ import annotations
@@ -18,12 +20,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from poseterior.data.coco.skeletons import ANNOTATED, annotated_skeleton
 from poseterior.errors import InputError, require
-from poseterior.geometry.skeleton import COCO_17
+from poseterior.geometry.skeleton import COCO_17, Skeleton
 
 __all__ = ["PeopleCrops"]
 
-_SHAPES = {"keypoints": (3 * len(COCO_17),), "bbox": (4,), "area": (), "crop": (3,), "image_id": ()}
+_SHAPES = {"bbox": (4,), "area": (), "crop": (3,), "image_id": ()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +36,13 @@ class PeopleCrops:
     Attributes:
         name: what messages call it.
         crops: (N, h, w, 3) uint8 RGB, mapped into memory.
-        keypoints: (N, 17, 3) float64, COCO's: x, y px of the image, and v: 0 not labelled, 1
+        keypoints: (N, K, 3) float64, as COCO's: x, y px of the image, and v: 0 not labelled, 1
             labelled but not visible, 2 visible.
         affine: (N, 3) float64 x0, y0, scale: image = (x0, y0) + scale * px of the crop.
         area: (N,) float64 px² of the image.
         boxes: (N, 4) float64 x, y, width, height, px of the image.
         image_id: (N,) int64, people of one image have the same.
+        skeleton: of the keypoints.
     """
 
     name: str
@@ -48,6 +52,7 @@ class PeopleCrops:
     area: NDArray[np.float64]
     boxes: NDArray[np.float64]
     image_id: NDArray[np.int64]
+    skeleton: Skeleton = COCO_17
 
     @staticmethod
     def open(folder: str | Path, split: str) -> PeopleCrops:
@@ -60,17 +65,18 @@ class PeopleCrops:
         path, file = (
             Path(folder) / name for name in (f"annotations_{split}.json", f"crops_{split}.npy")
         )
-        people = _annotations(path)
+        people, skeleton = _annotations(path)
         crops = _crops(file, len(people))
-        values = {key: _numbers(people, key, path) for key in _SHAPES}
+        shapes = _SHAPES | {"keypoints": (3 * len(skeleton),)}
+        values = {key: _numbers(people, key, shapes[key], path) for key in shapes}
         for key in ("area", "crop"):
             lengths = values[key].reshape(len(people), -1)[:, -1]
             good = lengths > 0
             where = f"annotation {int(np.argmin(good))}: {key}"
             require(bool(good.all()), path, where, expected="over 0", found=lengths.min())
         return PeopleCrops(
-            str(folder), crops, values["keypoints"].reshape(-1, len(COCO_17), 3), values["crop"],
-            values["area"], values["bbox"], values["image_id"].astype(np.int64),
+            str(folder), crops, values["keypoints"].reshape(-1, len(skeleton), 3), values["crop"],
+            values["area"], values["bbox"], values["image_id"].astype(np.int64), skeleton,
         )  # fmt: skip
 
     def __len__(self) -> int:
@@ -81,14 +87,14 @@ class PeopleCrops:
         return torch.from_numpy(np.array(self.crops[rows])).permute(0, 3, 1, 2)
 
     def joints(self, rows: Any) -> Tensor:
-        """Keypoints (n, 17, 3) float32 of some rows, x and y in px of the crop."""
+        """Keypoints (n, K, 3) float32 of some rows, x and y in px of the crop."""
         affine, keypoints = self.affine[rows], self.keypoints[rows]
         places = (keypoints[..., :2] - affine[:, None, :2]) / affine[:, None, 2:]
         joints = np.concatenate([places, keypoints[..., 2:]], -1)
         return torch.from_numpy(joints.astype(np.float32))
 
 
-def _annotations(path: Path) -> list[dict[str, Any]]:
+def _annotations(path: Path) -> tuple[list[dict[str, Any]], Skeleton]:
     require(path.is_file(), path, "", expected="annotations in COCO's format", found="no such file")
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -98,12 +104,23 @@ def _annotations(path: Path) -> list[dict[str, Any]]:
     good = isinstance(people, list) and len(people) > 0 and all(isinstance(p, dict) for p in people)
     require(good, path, "annotations", expected="a list of people", found=type(people).__name__)
     assert isinstance(people, list)
-    return people
+    return people, _skeleton(data.get("categories"), people[0].get("keypoints"), path)
 
 
-def _numbers(people: Sequence[dict[str, Any]], key: str, path: Path) -> NDArray[np.float64]:
+def _skeleton(categories: Any, first: Any, path: Path) -> Skeleton:
+    """By the names in the category, else by the number of the first person's keypoints."""
+    category = categories[0] if isinstance(categories, list) and categories else None
+    names = category.get("keypoints") if isinstance(category, dict) else None
+    if isinstance(names, list) and names:
+        return annotated_skeleton([str(name) for name in names], len(names), path)
+    count = len(first) // 3 if isinstance(first, list) else 0
+    return {len(skeleton): skeleton for skeleton in ANNOTATED}.get(count, COCO_17)
+
+
+def _numbers(
+    people: Sequence[dict[str, Any]], key: str, shape: tuple[int, ...], path: Path
+) -> NDArray[np.float64]:
     """One field of all people as float64, of the shape that it must have."""
-    shape = _SHAPES[key]
     for row, person in enumerate(people):
         value = person.get(key)
         size = np.shape(value) if isinstance(value, (list, int, float)) else None

@@ -63,7 +63,7 @@ class RLEConfig:
 class RLE(CropDetector):
     """Regression; the confidence of a joint is 1 less the mean sigma of its coordinates (Eq. 3).
 
-    An output is (B, 17, 4): mu_x, mu_y from 0 to 1 over the crop, and sigma_x, sigma_y.
+    An output is (B, K, 4): mu_x, mu_y from 0 to 1 over the crop, and sigma_x, sigma_y.
     """
 
     name = "rle"
@@ -77,7 +77,7 @@ class RLE(CropDetector):
 
     def __init__(self, config: RLEConfig | None = None, skeleton: Skeleton = COCO_17) -> None:
         super().__init__(config or RLEConfig(), skeleton)
-        c, joints = self.config, len(COCO_17)
+        c, joints = self.config, len(skeleton)
         self.backbone = ResNet(c.backbone)
         self.mu = nn.Linear(self.backbone.channels, 2 * joints)
         self.sigma = nn.Linear(self.backbone.channels, 2 * joints)
@@ -99,7 +99,7 @@ class RLE(CropDetector):
         return lower
 
     def head(self, features: Tensor) -> Tensor:
-        """Mu and sigma, (B, 17, 4)."""
+        """Mu and sigma, (B, K, 4)."""
         mu, sigma = (
             layer(features).float().unflatten(-1, (-1, 2)) for layer in (self.mu, self.sigma)
         )
@@ -107,7 +107,7 @@ class RLE(CropDetector):
 
     def mirrored(self, output: Tensor) -> Tensor:
         """See `CropDetector.mirrored`."""
-        x, others = output[:, list(COCO_17.partners)].split([1, 3], -1)
+        x, others = output[:, list(self.skeleton.partners)].split([1, 3], -1)
         return torch.cat([1 - x, others], -1)
 
     def decode(self, output: Tensor) -> tuple[Tensor, Tensor]:

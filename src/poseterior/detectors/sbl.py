@@ -72,7 +72,7 @@ class SBL(CropDetector):
         for channels in (self.backbone.channels, *[width] * (_DECONVOLUTIONS - 1)):
             layers += _doubled(channels, width)
         self.deconvolutions = nn.Sequential(*layers)
-        self.last = nn.Conv2d(width, len(COCO_17), 1)
+        self.last = nn.Conv2d(width, len(skeleton), 1)
         for parameter in self.last.parameters():
             nn.init.normal_(parameter, std=0.001)
 
@@ -87,13 +87,13 @@ class SBL(CropDetector):
         return lower
 
     def head(self, features: Tensor) -> Tensor:
-        """Heatmaps (B, 17, h / 4, w / 4)."""
+        """Heatmaps (B, K, h / 4, w / 4)."""
         heatmaps: Tensor = self.last(features)
         return heatmaps
 
     def mirrored(self, output: Tensor) -> Tensor:
         """See `CropDetector.mirrored`: pixels tile the crop, so no shift is needed."""
-        return output[:, list(COCO_17.partners)].flip(-1)
+        return output[:, list(self.skeleton.partners)].flip(-1)
 
     def decode(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """See `CropDetector.decode`."""

@@ -1,4 +1,4 @@
-"""What COCO-WholeBody adds to COCO's 17 joints: 6 points of the feet, 68 of the face, 42 of the hands.
+"""What COCO-WholeBody adds to COCO's 17 joints: points of feet (6), face (68) and hands (42).
 
 Words `joint<parent` as `skeleton` reads them, in the data set's order (Jin et al., ECCV 2020). The
 face's are the 68 of 300-W, which have numbers there; here both sides count from outside inwards,
