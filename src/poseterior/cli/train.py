@@ -68,11 +68,12 @@ class Train:
     def run(self) -> None:
         """Train, with a bar, and print the last validation."""
         self._check()
+        from poseterior.studies.people_data import people_skeleton
         from poseterior.training.begin import new_lifter
 
         cls, config = self._class_and_config()
-        # A detector's skeleton is its own.
-        own = {"skeleton": cls.skeleton} if hasattr(cls, "skeleton") else {}
+        # A detector's skeleton is that of the people that it is trained on.
+        own = {"skeleton": people_skeleton(self.root)} if hasattr(cls, "skeleton") else {}
         lifter = new_lifter(cls, config, self.seed, **own)
         builds = hasattr(lifter, "use_base")
         base = self._given_base(lifter, builds)

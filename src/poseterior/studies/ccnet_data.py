@@ -48,7 +48,8 @@ def ccnet_data(
         out: the study's folder; not looked at.
 
     Raises:
-        InputError: another name or option, no folder, anything bad in the files.
+        InputError: another name or option, no folder, anything bad in the files, people with
+            other keypoints than COCO's 17.
     """
     known("--data", name, ["people"])
     for option, value in options.items():
@@ -60,6 +61,10 @@ def ccnet_data(
     given: Any = options.get("detectors")
     detectors = None if given is None else Path(given)
     people = {split: PeopleCrops.open(root, split) for split in SPLITS}
+    for split, each in people.items():
+        expected = "COCO's 17 keypoints, of which these studies are"
+        found = each.skeleton.name
+        require(each.skeleton == COCO_17, root, split, expected=expected, found=found)
     height, width = people["train"].crops.shape[1:3]
     about: dict[str, Any] = {split: _about(root, split, people[split]) for split in SPLITS}
     if detectors is not None:

@@ -13,11 +13,12 @@ from poseterior.data.crop_source import CropSource, resized
 from poseterior.data.people_crops import PeopleCrops
 from poseterior.detectors.crop_detector import CropDetector
 from poseterior.errors import InputError, known, require
-from poseterior.geometry.skeleton import COCO_17
-from poseterior.metrics.oks import oks, oks_sigmas
+from poseterior.geometry.skeleton import COCO_17, Skeleton
+from poseterior.metrics.oks import oks
+from poseterior.metrics.oks_constants import skeleton_sigmas
 from poseterior.studies.training_data import TrainingData
 
-__all__ = ["crop_training_data", "validated"]
+__all__ = ["crop_training_data", "people_skeleton", "validated"]
 
 _VALIDATED, _BATCH = 2000, 64
 _NEAR = 0.1  # PCK: of the longer side of the box
@@ -31,11 +32,12 @@ def crop_training_data(
     Args:
         detector: whose crops' size they get.
         name: people.
-        root: the folder, as `poseterior render` writes it.
+        root: the folder, as `poseterior render` and `poseterior data people` write it.
         options: none are known.
 
     Raises:
-        InputError: another name, no folder, an option, anything bad in the files.
+        InputError: another name, no folder, an option, anything bad in the files, crops of
+            another shape or people of another skeleton than the detector's.
     """
     known("--data", name, ["people"])
     for option, value in options.items():
@@ -44,12 +46,33 @@ def crop_training_data(
     if root is None:
         raise InputError("--root", "", expected="a folder of crops of people", found="none")
     train, held_out = (PeopleCrops.open(root, split) for split in ("train", "val"))
+    for people, split in ((train, "train"), (held_out, "val")):
+        _check(people, f"split {split}", detector)
     return TrainingData(
         source=lambda size, seed: CropSource(train, detector.size, size, seed),
         held_out=None,
         about={"people": {"train": len(train), "val": len(held_out)}},
         validation=lambda network: validated(network, held_out),
     )
+
+
+def people_skeleton(root: Path | None) -> Skeleton:
+    """The skeleton that people of a folder are annotated with.
+
+    COCO's where there is no such folder: whoever opens it is told so.
+    """
+    there = root is not None and (root / "annotations_val.json").is_file()
+    return PeopleCrops.open(root, "val").skeleton if root is not None and there else COCO_17
+
+
+def _check(people: PeopleCrops, split: str, detector: CropDetector) -> None:
+    found, expected = people.skeleton.name, detector.skeleton.name
+    require(found == expected, people.name, f"{split}: skeleton", expected=expected, found=found)
+    (width, height), shape = detector.size, people.crops.shape
+    alike = shape[2] * height == shape[1] * width
+    expected = f"crops of {width} x {height}, or as wide for their height"
+    found = f"{shape[2]} x {shape[1]}"
+    require(alike, people.name, split, expected=expected, found=found)
 
 
 def validated(
@@ -89,7 +112,7 @@ def _scores(detector: CropDetector, people: PeopleCrops, rows: Any) -> Tensor:
     side = torch.from_numpy(people.boxes[rows][:, 2:].max(-1)) / scale
     near = some & (error < _NEAR * side[:, None])
     area = torch.from_numpy(people.area[rows]) / scale**2
-    alike = oks(places, true[..., :2], area, oks_sigmas(COCO_17).double(), some)
+    alike = oks(places, true[..., :2], area, skeleton_sigmas(people.skeleton).double(), some)
     counted = some.any(-1)
     numbers = [some.sum(), near.sum(), error[some].sum(), counted.sum(), alike[counted].sum()]
     return torch.stack([number.double() for number in numbers])
