@@ -45,7 +45,7 @@ from poseterior.studies.ccnet_table import CCNET_TABLE
 from poseterior.studies.study import Scoring, run_study
 from poseterior.studies.workshop import Workshop
 from poseterior.training.begin import new_lifter
-from poseterior.training.frozen_features import seen_by
+from poseterior.training.seen_people import seen_by
 
 BACKBONE = ResNetSize(8, (8, 8, 16, 16), (1, 1, 1, 1), "basic")
 CONFIGS: dict[Any, Any] = {

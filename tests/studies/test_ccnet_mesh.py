@@ -29,7 +29,7 @@ from poseterior.studies.ccnet_fits import WEIGHTS, Fitter
 from poseterior.studies.ccnet_mesh import CCNET_MESH
 from poseterior.studies.study import Scoring, run_study
 from poseterior.studies.workshop import Workshop
-from poseterior.training.frozen_features import seen_by
+from poseterior.training.seen_people import seen_by
 
 BACKBONE = ResNetSize(8, (8, 8, 16, 16), (1, 1, 1, 1), "basic")
 COUNTS = {"train": 8, "val": 1, "test": 5}
@@ -100,7 +100,9 @@ def test_keypoints_are_the_detectors_in_the_image(workshop: Workshop) -> None:
     seen = seen_by(detector, people, fitter.rows)
     keypoints = fitter.test.keypoints
     assert keypoints.skeleton is COCO_17
-    assert torch.allclose(keypoints.pixels.double(), seen.pixels, atol=1e-2)
+    affine = torch.from_numpy(people.affine[fitter.rows])[:, None]
+    pixels = affine[..., :2] + affine[..., 2:] * seen.pixels
+    assert torch.allclose(keypoints.pixels.double(), pixels, atol=1e-2)
     assert torch.allclose(fitter.confidence["original"].double(), seen.confidence, atol=1e-5)
     located = detector.located(detector.output(people.images(fitter.rows)))
     scale = torch.from_numpy(people.affine[fitter.rows][:, 2])[:, None, None, None]

@@ -27,7 +27,7 @@ from poseterior.training.checkpoint import read_tensors
 from poseterior.training.confidence_network import features_for, fit_ccnet, open_ccnet
 from poseterior.training.detectors import open_any_detector, open_crop_detector
 from poseterior.training.fit import FitConfig, fit
-from poseterior.training.frozen_features import seen_by
+from poseterior.training.seen_people import seen_by
 
 BACKBONE = ResNetSize(8, (8, 8, 16, 16), (1, 1, 1, 1), "basic")
 CONFIGS: dict[Any, Any] = {
@@ -131,15 +131,15 @@ def test_oks_is_that_of_what_is_detected(kind: Any, folder: Path, flip: bool) ->
     rows = np.array([1, 4, 8])
     seen = seen_by(detector, people, rows)
     places, confidence = detector.decode(detector.output(people.images(rows)))
-    affine = torch.from_numpy(people.affine[rows])[:, None]
-    pixels = affine[..., :2] + affine[..., 2:] * places.double()
-    torch.testing.assert_close(seen.pixels, pixels, atol=1e-3, rtol=1e-6)
+    torch.testing.assert_close(seen.pixels, places.double(), atol=1e-3, rtol=1e-6)
     torch.testing.assert_close(seen.confidence.float(), confidence)
     true = torch.from_numpy(people.keypoints[rows])
     v = true[..., 2] > 0
     assert torch.equal(seen.oks.isnan(), ~v)
     area, sigmas = torch.from_numpy(people.area[rows]), oks_sigmas(COCO_17).double()
-    expected = oks(seen.pixels, true[..., :2], area, sigmas, v)
+    affine = torch.from_numpy(people.affine[rows])[:, None]
+    pixels = affine[..., :2] + affine[..., 2:] * places.double()
+    expected = oks(pixels, true[..., :2], area, sigmas, v)
     torch.testing.assert_close(seen.oks.nanmean(-1), expected)
     assert torch.equal(seen.features, detector.features(people.images(rows)))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import platform
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ import torch
 
 import poseterior
 from poseterior.batch.observed import conversion_note
+from poseterior.data.fingerprint import tensors_fingerprint
 from poseterior.data.keypoint_source import KeypointSource
 from poseterior.data.predictions import Predictions
 from poseterior.posterior import Lifter
@@ -40,11 +40,7 @@ def versions() -> dict[str, str]:
 
 def weights_fingerprint(lifter: Lifter) -> str:
     """16 hexadecimal digits that change with any weight or buffer."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(lifter.state_dict().items()):
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()[:16]
+    return tensors_fingerprint(lifter.state_dict())
 
 
 def lift_provenance(

@@ -17,6 +17,7 @@ __all__ = [
     "Data",
     "Detections",
     "DetectorName",
+    "FeatureDetectorName",
     "Folder",
     "HeatmapPx",
     "Json",
@@ -31,6 +32,7 @@ __all__ = [
     "SeenPath",
     "Share",
     "Size",
+    "Weight",
     "Whole",
     "check_draws",
     "check_range",
@@ -50,11 +52,13 @@ SeenPath = Annotated[Path | None, _shown("PATH")]
 Folder = Annotated[Path | None, _shown("DIR")]
 Whole = Annotated[int | None, _shown("N")]
 Share = Annotated[float | None, _shown("SHARE")]
+Weight = Annotated[float | None, _shown("WEIGHT")]
 Px = Annotated[float | None, _shown("PX")]
 HeatmapPx = Annotated[float | None, _shown("HEATMAP_PX")]
 Size = Annotated[tuple[float, float] | None, _shown("W H")]
 Box = Annotated[tuple[float, float, float, float] | None, _shown("X1 Y1 X2 Y2")]
 DetectorName = Annotated[str | None, _shown("vitpose|rtmpose|DIR")]
+FeatureDetectorName = Annotated[str | None, _shown("RUN|DIR")]
 Count = Annotated[int, tyro.conf.arg(metavar="N")]
 LifterName = Annotated[str, tyro.conf.arg(metavar="NAME|PATH")]
 

@@ -1,4 +1,7 @@
-"""`poseterior train`: any lifter, on motion capture or observed pairs; detectors, on crops."""
+"""`poseterior train`: any lifter, on motion capture or observed pairs; detectors, on crops.
+
+Confidence networks on detectors are in `train_confidence`.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,17 @@ from poseterior.cli.options import (
     Count,
     Data,
     Detections,
+    FeatureDetectorName,
     Folder,
+    Name,
     Protocol,
     Root,
     Share,
+    Weight,
     Whole,
     check_range,
 )
+from poseterior.cli.train_confidence import NETWORK, OPTIONS, train_confidence
 from poseterior.errors import known, require
 
 if TYPE_CHECKING:
@@ -34,10 +41,10 @@ _MOST_SEED = (1 << 24) - 1
 
 @dataclass(frozen=True)
 class Train:
-    """Train a lifter or a detector; stop it any time and go on with --resume."""
+    """Train a lifter, a detector or a confidence network; stop it any time and go on with --resume."""  # noqa: E501
 
     lifter: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="LIFTER")]
-    """Name of the lifter, or of the detector: sbl, rle (`poseterior info` lists them)."""
+    """Name of the lifter, or of the detector: sbl, rle (`poseterior info` lists them); or ccnet."""
     out: Path
     """Folder of the run."""
     data: Data = "cmu"
@@ -58,6 +65,16 @@ class Train:
     """Go on from the run in the folder."""
     base: Folder = None
     """For a lifter that builds on another (gaussian on simple_baseline): a run of that; if not given, it is trained first, in OUT/base."""  # noqa: E501
+    detector: FeatureDetectorName = None
+    """Of ccnet: the frozen detector, a run of sbl or rle or a ViTPose's folder."""
+    loss: Name = None
+    """Of ccnet: mse (default), cross_entropy, aleatoric, ensemble, soap."""
+    inputs: Name = None
+    """Of ccnet: penultimate (default), with_prediction_and_confidence, lower_layer."""
+    head: Name = None
+    """Of ccnet: conv_pool (default), pool_linear, conv_sigmoid_pool, which keeps whole maps of everybody."""  # noqa: E501
+    visibility_weight: Weight = None
+    """Of ccnet: of the visibility's loss; 0.2."""
     validate_every: Count = 2000
     """Steps between validations; 0 for one at the end."""
     device: Literal["cpu", "cuda"] = "cpu"
@@ -68,6 +85,12 @@ class Train:
     def run(self) -> None:
         """Train, with a bar, and print the last validation."""
         self._check()
+        if self.lifter == NETWORK:
+            train_confidence(self)
+            return
+        for option in ("detector", *OPTIONS):
+            name, given = f"--{option.replace('_', '-')}", getattr(self, option)
+            require(given is None, name, "", expected=f"none but for {NETWORK}", found=given)
         from poseterior.studies.people_data import people_skeleton
         from poseterior.training.begin import new_lifter
 
@@ -97,7 +120,7 @@ class Train:
         from poseterior.meshes.bodies import body_name
         from poseterior.training.known_lifters import TRAINABLE
 
-        cls: Any = TRAINABLE[known("lifter", self.lifter, TRAINABLE)]
+        cls: Any = TRAINABLE[known("lifter", self.lifter, [*TRAINABLE, NETWORK])]
         config = cls.PRESETS[known("--preset", self.preset, cls.PRESETS)]
         if self.body is not None and hasattr(config, "body"):
             config = replace(config, body=body_name(self.body))

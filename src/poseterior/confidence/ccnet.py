@@ -10,7 +10,7 @@ a hundredth. A head that does keep the map, with the sigmoid before the mean, is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, get_args, get_type_hints
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +58,9 @@ class CCNetConfig:
     def __post_init__(self) -> None:
         require(self.channels > 0, "CCNet", "channels", expected="1 or more", found=self.channels)
         require(self.members > 0, "CCNet", "members", expected="1 or more", found=self.members)
+        for name in ("inputs", "head", "loss"):
+            kinds, found = get_args(get_type_hints(CCNetConfig)[name]), getattr(self, name)
+            require(found in kinds, "CCNet", name, expected=f"one of {kinds}", found=repr(found))
         weight = self.visibility_weight
         require(weight >= 0, "CCNet", "visibility_weight", expected="0 or more", found=weight)
 

@@ -9,7 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from poseterior.data.coco.skeletons import ANNOTATED
+from poseterior.data.crop_source import resized
+from poseterior.data.fingerprint import tensors_fingerprint
 from poseterior.detectors.crops import Grid, cut, person_regions
+from poseterior.detectors.feature_detector import Looked, chosen_inputs
 from poseterior.detectors.topdown import Located, People, detect_people
 from poseterior.errors import require
 from poseterior.geometry.skeleton import COCO_17, Skeleton
@@ -19,10 +23,11 @@ __all__ = ["CropDetector", "counted"]
 
 # Of ImageNet, as everywhere: any fixed numbers near these would do.
 _MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+_INPUTS = ("penultimate", "with_prediction_and_confidence", "lower_layer")
 
 
 class CropDetector(nn.Module):
-    """A network that sees one person's crop; a `Detector`, and trained by `training.fit`.
+    """A network that sees one person's crop; a `FeatureDetector`, and trained by `training.fit`.
 
     `Config` is its frozen dataclass with `size`, (width, height) of its crops in px; `PRESETS`
     names configurations ("small", "paper"). Crops are (B, 3, h, w), RGB from 0 to 255, of any
@@ -30,6 +35,7 @@ class CropDetector(nn.Module):
     (`Grid.tiled`).
 
     Attributes:
+        skeleton: of the K joints: what people are annotated with, COCO's by default.
         flip: average with what is said of the mirrored crop: better, and twice the time.
         batch_size: people at a time in `detect`.
     """
@@ -46,9 +52,10 @@ class CropDetector(nn.Module):
 
     def __init__(self, config: Any, skeleton: Skeleton) -> None:
         super().__init__()
-        known = skeleton == COCO_17
-        require(known, self.name, "skeleton", expected=COCO_17.name, found=skeleton.name)
-        self.config = config
+        names = " or ".join(each.name for each in ANNOTATED)
+        known = skeleton in ANNOTATED
+        require(known, self.name, "skeleton", expected=names, found=skeleton.name)
+        self.config, self.skeleton = config, skeleton
         self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(_STD)[:, None, None], persistent=False)
 
@@ -79,7 +86,7 @@ class CropDetector(nn.Module):
         raise NotImplementedError
 
     def decode(self, output: Tensor) -> tuple[Tensor, Tensor]:
-        """Joints (B, 17, 2), px of the crop, and their confidences (B, 17)."""
+        """Joints (B, K, 2), px of the crop, and their confidences (B, K)."""
         raise NotImplementedError
 
     def located(self, output: Tensor) -> Located:
@@ -89,7 +96,7 @@ class CropDetector(nn.Module):
     def losses(
         self, crops: Tensor, joints: Tensor, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """The terms that are minimised, of joints (B, 17, 3): x and y px of the crop, v.
+        """The terms that are minimised, of joints (B, K, 3): x and y px of the crop, v.
 
         Joints of v = 0 are not counted; the generator is that of the loop, and not drawn from.
         """
@@ -106,28 +113,61 @@ class CropDetector(nn.Module):
     def output(self, crops: Tensor, flip: bool | None = None) -> Tensor:
         """`forward` in eval mode, averaged with the mirrored crops' if `flip`; else as set."""
         require(not self.training, self.name, "mode", expected="eval()", found="train()")
-        output = self(crops)
-        if self.flip if flip is None else flip:
-            output = (output + self.mirrored(self(crops.flip(-1)))) / 2
-        return output
+        return self._averaged(self(crops), crops, flip)
+
+    @torch.no_grad()
+    def look(self, crops: Tensor, inputs: str = "penultimate") -> Looked:
+        """See `FeatureDetector.look`."""
+        sized, _ = resized(crops, torch.zeros(len(crops), 0, 3), self.size)
+        features, output = self._seen(sized.to(self.mean.device), inputs)
+        places, confidence = self.decode(output)
+        width, height = self.size
+        ratio = torch.tensor([crops.shape[3] / width, crops.shape[2] / height]).double()
+        return Looked(features, (places.double().cpu() + 0.5) * ratio - 0.5, confidence)
+
+    def fingerprint(self) -> str:
+        """See `FeatureDetector.fingerprint`."""
+        return tensors_fingerprint(self.state_dict(), self.name, self.config)
 
     def detect(self, images: Sequence[np.ndarray], boxes: Sequence[Tensor]) -> list[Keypoints]:
         """See `Detector.detect`."""
-        return detect_people(images, boxes, self._locate, self.batch_size)
+        return detect_people(images, boxes, self.locate, self.batch_size, self.skeleton)
 
-    def _locate(self, people: People) -> Located:
+    @torch.no_grad()
+    def locate(self, people: People, inputs: str | None = None) -> Located:
+        """See `FeatureDetector.locate`."""
         grid = Grid.tiled(person_regions(people.boxes, self.size), self.size)
         cuts = [cut(image, grid, row, self.size) for row, image in enumerate(people.images)]
         crops = torch.from_numpy(np.stack(cuts)).permute(0, 3, 1, 2).to(self.mean.device)
-        found = self.located(self.output(crops))
+        features, output = self._seen(crops, inputs or _INPUTS[0])
+        found = self.located(output)
         return Located(
             grid.points(found.pixels.cpu()),
             grid.covariances(found.covariance.cpu()),
             found.confidence.cpu(),
             found.doubtful.cpu(),
+            None if inputs is None else features,
         )
+
+    def _seen(self, crops: Tensor, inputs: str) -> tuple[Tensor, Tensor]:
+        """Features of a kind, and the output, averaged with the mirrored crops' where it is set."""
+        require(not self.training, self.name, "mode", expected="eval()", found="train()")
+        chosen_inputs(self.name, inputs, _INPUTS)
+        features = self.features(crops)
+        output = self.head(features)
+        averaged = self._averaged(output, crops)
+        if inputs == "lower_layer":
+            features = self.lower_features(crops)
+        elif inputs == "with_prediction_and_confidence":
+            features = torch.cat([features, output if features.ndim == 4 else output.flatten(1)], 1)
+        return features, averaged
+
+    def _averaged(self, output: Tensor, crops: Tensor, flip: bool | None = None) -> Tensor:
+        if self.flip if flip is None else flip:
+            return (output + self.mirrored(self(crops.flip(-1)))) / 2
+        return output
 
 
 def counted(joints: Tensor) -> Tensor:
-    """Which of joints (B, 17, 3) count in a loss: (B, 17), 1 where v > 0, else 0."""
+    """Which of joints (B, K, 3) count in a loss: (B, K), 1 where v > 0, else 0."""
     return (joints[..., 2] > 0).to(joints.dtype)

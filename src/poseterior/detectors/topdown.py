@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from poseterior.detectors.images import checked_people
-from poseterior.geometry.skeleton import COCO_17
+from poseterior.geometry.skeleton import COCO_17, Skeleton
 from poseterior.keypoints import Keypoints
 
 __all__ = ["Located", "People", "detect_people", "people_batches"]
@@ -42,12 +42,14 @@ class Located:
         covariance: (N, J, 2, 2) px².
         confidence: (N, J).
         doubtful: (N, J) bool, as of `Keypoints`.
+        features: (N, C, h, w) or (N, C), what the detector has seen; None if not asked for.
     """
 
     pixels: Tensor
     covariance: Tensor
     confidence: Tensor
     doubtful: Tensor
+    features: Tensor | None = None
 
 
 def people_batches(
@@ -66,19 +68,20 @@ def detect_people(
     boxes: Sequence[Tensor],
     locate: Callable[[People], Located],
     batch_size: int,
+    skeleton: Skeleton = COCO_17,
 ) -> list[Keypoints]:
-    """`Detector.detect` by a function that locates the joints of `COCO_17` of some people."""
+    """`Detector.detect` by a function that locates the joints of a skeleton of some people."""
     found = [locate(people) for people in people_batches(images, boxes, batch_size)]
 
     def joined(name: str, *shape: int) -> Tensor:
         parts = [getattr(located, name).float().cpu() for located in found]
-        return torch.cat([torch.zeros(0, len(COCO_17), *shape), *parts])
+        return torch.cat([torch.zeros(0, len(skeleton), *shape), *parts])
 
     sizes = [image.shape[1::-1] for image, given in zip(images, boxes, strict=True) for _ in given]
     confidence = joined("confidence")
     people = Keypoints(
         joined("pixels", 2), joined("covariance", 2, 2), torch.ones_like(confidence).bool(),
-        COCO_17, image_size=torch.tensor(sizes, dtype=torch.float32).reshape(-1, 2),
+        skeleton, image_size=torch.tensor(sizes, dtype=torch.float32).reshape(-1, 2),
         confidence=confidence, doubtful=joined("doubtful").bool(),
     )  # fmt: skip
     ends = pairwise(accumulate(map(len, boxes), initial=0))

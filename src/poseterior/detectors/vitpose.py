@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from poseterior.detectors.crops import Grid, cut, person_regions
+from poseterior.data.fingerprint import tensors_fingerprint
+from poseterior.detectors.crops import PADDING, Grid, cut, person_regions
 from poseterior.detectors.extra import import_extra
+from poseterior.detectors.feature_detector import Looked, chosen_inputs
 from poseterior.detectors.topdown import Located, People, detect_people, people_batches
 from poseterior.detectors.weights import as_device, load_model, model_folder
 from poseterior.errors import require
@@ -22,6 +24,8 @@ from poseterior.heatmaps import TARGET_SIGMA_PX, fit_gaussians, without_blur
 from poseterior.keypoints import Keypoints
 
 __all__ = ["Heatmaps", "VitPose"]
+
+_INPUTS = ("penultimate", "with_prediction_and_confidence")
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +101,7 @@ class VitPose:
 
     def detect(self, images: Sequence[np.ndarray], boxes: Sequence[Tensor]) -> list[Keypoints]:
         """See `Detector.detect`. `confidence` is the heatmap's highest value."""
-        return detect_people(images, boxes, self._locate, self.batch_size)
+        return detect_people(images, boxes, self.locate, self.batch_size)
 
     def heatmaps(
         self, images: Sequence[np.ndarray], boxes: Sequence[Tensor], features: bool = False
@@ -107,8 +111,29 @@ class VitPose:
             self._run(people, features) for people in people_batches(images, boxes, self.batch_size)
         ]
 
-    def _locate(self, people: People) -> Located:
-        seen = self._run(people, features=False)
+    def look(self, crops: Tensor, inputs: str = "penultimate") -> Looked:
+        """See `FeatureDetector.look`: the crops are cut as photographs are."""
+        height, width = crops.shape[-2:]
+        # A border, for the outermost points are on the edge, beyond which photographs are black.
+        framed = torch.nn.functional.pad(crops.float(), (1, 1, 1, 1), mode="replicate")
+        images = framed.round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        box = torch.tensor([width, height, width, height], dtype=torch.float64) / PADDING / 2
+        box = (box * torch.tensor([-1, -1, 1, 1])) + torch.tensor([width + 1, height + 1] * 2) / 2
+        found = self.locate(People(list(images), box.expand(len(crops), 4)), inputs)
+        assert found.features is not None
+        return Looked(found.features, found.pixels - 1, found.confidence)
+
+    def fingerprint(self) -> str:
+        """See `FeatureDetector.fingerprint`."""
+        processor = self.processor
+        settings = self.size, processor.image_mean, processor.image_std
+        return tensors_fingerprint(self.model.state_dict(), self.name, settings)
+
+    def locate(self, people: People, inputs: str | None = None) -> Located:
+        """See `FeatureDetector.locate`."""
+        if inputs is not None:
+            chosen_inputs(self.name, inputs, _INPUTS)
+        seen = self._run(people, features=inputs is not None)
         # Fits are in double precision, which accelerators but CUDA may lack.
         on_gpu = seen.heatmaps.is_cuda
         fit = fit_gaussians(seen.heatmaps if on_gpu else seen.heatmaps.cpu())
@@ -119,7 +144,15 @@ class VitPose:
             seen.grid.covariances(covariance),
             seen.heatmaps.amax((-2, -1)),
             fit.two_peaked | ~fit.converged,
+            self._inputs(seen, inputs),
         )
+
+    def _inputs(self, seen: Heatmaps, inputs: str | None) -> Tensor | None:
+        """Features of a kind."""
+        if seen.features is None or inputs == "penultimate":
+            return seen.features
+        output: Tensor = self.model.head.conv(seen.features)
+        return torch.cat([seen.features, output], 1)
 
     @torch.no_grad()
     def _run(self, people: People, features: bool) -> Heatmaps:

@@ -32,7 +32,7 @@ from poseterior.studies.ccnet_data import ccnet_data
 from poseterior.studies.mesh_scored import with_intervals
 from poseterior.studies.study import Row, Rows, Scoring, Study
 from poseterior.studies.workshop import Workshop
-from poseterior.training.frozen_features import seen_by
+from poseterior.training.seen_people import seen_by
 
 __all__ = ["CCNET_OCCLUSION", "OCCLUDERS", "SIZES", "WRIST", "occluded", "visible_wrists"]
 

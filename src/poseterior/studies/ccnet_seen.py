@@ -23,15 +23,15 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from poseterior.confidence.ccnet import CCNetConfig
 from poseterior.confidence.sample import Sample
-from poseterior.data.crop_augmentation import CropAugmentation, augmented
+from poseterior.data.crop_augmentation import CropAugmentation
 from poseterior.data.crop_source import resized
 from poseterior.data.people_crops import PeopleCrops
 from poseterior.detectors.crop_detector import CropDetector
 from poseterior.geometry.skeleton import COCO_17
-from poseterior.metrics.oks import keypoint_oks, oks_sigmas
-from poseterior.seeding import generator_from
+from poseterior.metrics.oks import oks_sigmas
 from poseterior.training.checkpoint import make_folder
 from poseterior.training.frozen_features import FrozenFeatures
+from poseterior.training.seen_people import Shown, crop_oks, shown
 
 __all__ = ["CELLS", "SeenPeople", "see"]
 
@@ -123,11 +123,9 @@ def see(
         make_folder(partial)
         kept: dict[str, Any] = {}
         for rows in np.array_split(np.arange(len(people)), -(-len(people) // _BATCH)):
-            crops, joints, ratio = _given(detector, people, rows, augmentation, seed)
-            said = _said(detector, crops, covariances)
-            _keep(
-                partial, kept, rows, len(people), said | _truth(said, joints, ratio, people, rows)
-            )
+            given = _given(detector, people, rows, augmentation, seed)
+            said = _said(detector, given.crops, covariances)
+            _keep(partial, kept, rows, len(people), said | _truth(said, given, people, rows))
         for array in kept.values():
             array.flush()
         os.replace(partial, folder)
@@ -148,21 +146,11 @@ def _keep(folder: Path, kept: dict[str, Any], rows: Any, count: int, new: dict[s
 def _given(
     detector: CropDetector, people: PeopleCrops, rows: Any,
     augmentation: CropAugmentation | None, seed: int,
-) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """Crops, joints (n, 17, 3) in them, and their px (n,) for one px of the people's file."""
-    crops, joints = people.images(rows), people.joints(rows)
-    if augmentation is None:
-        seen, moved = resized(crops, joints, detector.size)
-    else:
-        generator = generator_from(seed, 2, int(rows[0]))
-        seen, moved = augmented(crops.float(), joints, detector.size, augmentation, generator)
-    # Both are similarities of the plane, which stretch all distances alike.
-    spread = [_spread(each[..., :2].double()) for each in (moved, joints)]
-    return seen, moved, spread[0] / spread[1]
-
-
-def _spread(points: Tensor) -> Tensor:
-    return (points - points.mean(-2, keepdim=True)).square().sum((-2, -1)).sqrt()
+) -> Shown:  # fmt: skip
+    """Crops of the detector's size."""
+    given = shown(people, rows, detector.size, augmentation, seed)
+    crops, joints = resized(given.crops, given.joints, detector.size)
+    return Shown(crops, joints, given.scale / (crops.shape[-1] / given.crops.shape[-1]))
 
 
 @torch.no_grad()
@@ -200,19 +188,13 @@ def _pooled(values: Tensor) -> Tensor:
     return values.mean((-2, -1)) if values.ndim == 4 else values.flatten(1)
 
 
-def _truth(
-    said: dict[str, Any], joints: Tensor, ratio: Tensor, people: PeopleCrops, rows: Any
-) -> dict[str, Any]:
-    joints = joints.double()
-    scale = torch.from_numpy(people.affine[rows][:, 2]) / ratio
-    area = torch.from_numpy(people.area[rows])
-    sigmas = oks_sigmas(COCO_17).double()
-    oks = keypoint_oks(said["pixels"].cpu(), joints[..., :2], area / scale**2, sigmas)
-    box = people.boxes[rows]
+def _truth(said: dict[str, Any], given: Shown, people: PeopleCrops, rows: Any) -> dict[str, Any]:
+    area, box = torch.from_numpy(people.area[rows]), people.boxes[rows]
+    pixels = said["pixels"].cpu()
     return {
-        "true": joints,
-        "oks": torch.where(joints[..., 2] > 0, oks, torch.nan),
+        "true": given.joints.double(),
+        "oks": crop_oks(pixels, given.joints, given.scale, area, people.skeleton),
         "area": area,
         "box_area": box[:, 2] * box[:, 3],
-        "scale": scale,
+        "scale": given.scale,
     }

@@ -31,6 +31,7 @@ __all__ = [
     "load_lifter",
     "load_weights",
     "make_folder",
+    "read_config",
     "read_json",
     "read_tensors",
     "replace_file",
@@ -87,7 +88,7 @@ def load_lifter(folder: str | Path, lifters: Mapping[str, type[Lifter]]) -> Lift
     folder = Path(folder)
     require(folder.is_dir(), folder, "", expected="a checkpoint folder", found=_what(folder))
     path = folder / CONFIG_FILE
-    described = read_json(path, _FIELDS)
+    described = read_config(folder)
     require(
         described["format"] == FORMAT,
         path, "format", expected=FORMAT, found=repr(described["format"]),
@@ -107,6 +108,11 @@ def load_lifter(folder: str | Path, lifters: Mapping[str, type[Lifter]]) -> Lift
         raise InputError(path, "config", expected="sizes that can be", found=error) from error
     load_weights(lifter, read_tensors(folder / MODEL_FILE), folder / MODEL_FILE)
     return lifter.eval()
+
+
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """What `config.json` of a checkpoint says, its `provenance` too; `InputError` if it is none."""
+    return read_json(Path(folder) / CONFIG_FILE, _FIELDS)
 
 
 def load_weights(module: nn.Module, weights: Mapping[str, Tensor], source: object) -> None:
@@ -190,7 +196,7 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
 def _describes(path: Path, description: Mapping[str, Any]) -> bool:
     """Whether the config file there is for weights of the same lifter and config."""
     try:
-        found = read_json(path, _FIELDS)
+        found = read_config(path.parent)
     except InputError:
         return False
     return all(found[key] == description[key] for key in ("lifter", "config", "skeleton"))

@@ -162,7 +162,7 @@ RECIPES: dict[str, dict[str, FitConfig]] = {
     "prohmr": {"small": _MESH, "paper": _PROHMR_PAPER},
     "sbl": {"small": _CROPS, "paper": _SBL_PAPER},
     "rle": {"small": replace(_CROPS, steps=6000), "paper": _RLE_PAPER},
-    "ccnet": {"paper": _CCNET},
+    "ccnet": dict.fromkeys(("small", "paper"), _CCNET),
     "pose_prior": {"small": _PRIOR, "paper": replace(_PRIOR, steps=50_000, learning_rate=1e-3)},
 }  # fmt: skip
 
