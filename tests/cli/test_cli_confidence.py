@@ -234,10 +234,9 @@ BAD: dict[str, tuple[Callable[[Any, Any], Any], tuple[str, ...]]] = {
 def test_bad_files(tmp_path: Path, content: Any, run: Any, kind: str) -> None:
     change, words = BAD[kind]
     files = write(tmp_path, *change(*content))
-    out, report = tmp_path / "fixed.json", tmp_path / "report.json"
-    assert_refused(
-        command(run, files, "--out", out, "--json", report, method="closed_form"), *words
-    )
+    outputs = ("--out", tmp_path / "fixed.json", "--json", tmp_path / "report.json",
+               "--report", tmp_path / "page.html")  # fmt: skip
+    assert_refused(command(run, files, *outputs, method="closed_form"), *words)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["annotations.json", "results.json"]
 
 
@@ -288,7 +287,8 @@ def test_a_few_images_are_as_many_folds(tmp_path: Path, run: Any) -> None:
     ended = command(run, write(tmp_path, *coco_files(3)))
     assert ended.code == 0, ended.err
     assert "cross-fitted in 3 folds" in ended.err
-    assert_refused(command(run, write(tmp_path, *coco_files(1))), "--folds", "2 to 1")
+    one = command(run, write(tmp_path, *coco_files(1)))
+    assert_refused(one, "results.json: image_id", "at least two images, or --fit-on", "one image")
 
 
 def test_an_unknown_method(files: tuple[Path, Path], run: Any) -> None:

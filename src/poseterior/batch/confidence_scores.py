@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from poseterior.confidence.coco_score import CocoScore
+from poseterior.confidence.coco_score import CocoEvaluation, CocoScore
 from poseterior.confidence.detector_scores import is_probability
 from poseterior.confidence.matching import Matches, best_matches
 from poseterior.confidence.parts import parts_of, sigmas_of
-from poseterior.confidence.precision_threshold import precision_threshold
+from poseterior.confidence.precision_threshold import ByThreshold
 from poseterior.confidence.sample import Sample
 from poseterior.confidence.similarity import Group, groups, keypoint_similarity, similarity
 from poseterior.data.coco import CocoPeople, CocoResults, read_people, read_results
@@ -23,7 +23,28 @@ from poseterior.metrics.correlation import Pearson
 from poseterior.metrics.probability_calibration import ProbabilityCalibration
 from poseterior.metrics.sparsification import Sparsification
 
-__all__ = ["ScoredResults"]
+__all__ = ["Judged", "ScoredResults"]
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Some confidences of the detections (N) and their K keypoints, judged.
+
+    Attributes:
+        numbers: what a report tells of them.
+        keypoints: (N, K), the keypoints' confidences.
+        coco: precision and recall of people.
+        people: `Sparsification.compute` of 1 - OKS of people.
+        calibration: `ProbabilityCalibration.compute` of keypoints, None if no probabilities.
+        by_threshold: precision and recall from each score on.
+    """
+
+    numbers: dict[str, Any]
+    keypoints: NDArray[np.float64]
+    coco: CocoEvaluation
+    people: dict[str, Any]
+    calibration: dict[str, Any] | None
+    by_threshold: ByThreshold
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,43 +112,46 @@ class ScoredResults:
     def _coco(self) -> CocoScore:
         return CocoScore(self.people, self.results, self.groups, self.oks)
 
-    def score(
+    def in_order(self, score: NDArray[np.float64]) -> CocoEvaluation:
+        """COCO's evaluation of the detections in the order of any numbers (N,)."""
+        return self._coco.evaluate(score)
+
+    def judge(
         self,
         person: NDArray[np.float64],
         keypoints: NDArray[np.float64],
         part_scores: dict[str, NDArray[np.float64]],
         precision: float,
-    ) -> dict[str, Any]:
-        """Every number of confidences (N,) of people and (N, K) of keypoints.
+    ) -> Judged:
+        """Confidences (N,) of people and (N, K) of keypoints.
 
         `part_scores` (N,) are the confidences that the parts are ranked by.
         """
-        told: dict[str, Any] = self._coco(person) | _ranking(
-            person, self.matches.oks, self.matches.counted
-        )
-        of_keypoints = _ranking(keypoints, self.keypoint_oks, self.labelled)
-        told |= {f"{name}_keypoint": value for name, value in of_keypoints.items()}
-        told |= self._calibration(keypoints)
-        threshold = precision_threshold(self.groups, self.oks, self.people, person, precision)
-        told["threshold"] = threshold
+        coco, calibration = self.in_order(person), self._calibration(keypoints)
+        people = _sparsification(person, self.matches.oks, self.matches.counted)
+        each = _sparsification(keypoints, self.keypoint_oks, self.labelled)
+        by_threshold = ByThreshold.of(self.groups, self.oks, self.people, person)
+        told: dict[str, Any] = coco.numbers() | _ranking(people)
+        told |= {f"{name}_keypoint": value for name, value in _ranking(each).items()}
+        known = calibration or {}
+        told |= {f"{key}_keypoint": known.get(key) for key in ("brier", "ece", "bias", "verdict")}
+        told["threshold"] = by_threshold.lowest(precision)
         if self.parts:
             told["parts"] = {
                 name: self._part(columns, part_scores[name]) for name, columns in self.parts.items()
             }
-        return told
+        return Judged(told, keypoints, coco, people, calibration, by_threshold)
 
-    def _calibration(self, keypoints: NDArray[np.float64]) -> dict[str, Any]:
-        """Brier score, calibration error and verdict of keypoint confidences, if from 0 to 1."""
-        keys = ("brier", "ece", "bias", "verdict")
+    def _calibration(self, keypoints: NDArray[np.float64]) -> dict[str, Any] | None:
+        """Diagram, Brier score and verdict of keypoint confidences, if from 0 to 1."""
         mine = self.labelled.any(1)
         if not is_probability(keypoints) or not mine.any():
-            return {f"{key}_keypoint": None for key in keys}
+            return None
         judged = ProbabilityCalibration()
         values = (keypoints, self.keypoint_oks, self.labelled)
         p, oks, labelled = (torch.from_numpy(of[mine]) for of in values)
         judged.update(p, oks, labelled)
-        found = judged.compute()
-        return {f"{key}_keypoint": found[key] for key in keys}
+        return judged.compute()
 
     def _part(self, columns: slice, score: NDArray[np.float64]) -> dict[str, Any]:
         """COCO's numbers, AUSE and Pearson of a part; people without it are ignored."""
@@ -135,7 +159,7 @@ class ScoredResults:
         total = np.where(labelled, self.keypoint_oks[:, columns], 0.0).sum(1)
         accuracy = total / labelled.sum(1).clip(min=1)
         counted = self.matches.counted & (labelled.any(1) | (self.matches.person < 0))
-        return scorer(score) | _ranking(score, accuracy, counted)
+        return scorer(score) | _ranking(_sparsification(score, accuracy, counted))
 
     def _part_scorer(self, columns: slice) -> CocoScore:
         ignored = self.people.crowd | ~self.people.labelled[:, columns].any(1)
@@ -144,16 +168,16 @@ class ScoredResults:
         return CocoScore(self.people, self.results, self.groups, oks, ignored)
 
 
-def _ranking(
+def _sparsification(
     confidence: NDArray[np.float64], accuracy: NDArray[np.float64], counted: NDArray[np.bool_]
-) -> dict[str, float | None]:
-    """AUSE of 1 - accuracy, plain and as a share of chance's, and Pearson's correlation."""
+) -> dict[str, Any]:
+    """AUSE of 1 - accuracy with its curves, and Pearson's correlation of the two."""
     sure, right = torch.from_numpy(confidence[counted]), torch.from_numpy(accuracy[counted])
     pearson, ause = Pearson(), Sparsification()
     pearson.update(sure, right)
     ause.update(sure, 1 - right)
-    found = ause.compute()
-    plain, share = (found[key] for key in ("ause", "ause_share"))
-    assert not isinstance(plain, list)
-    assert not isinstance(share, list)
-    return {"ause": plain, "ause_share": share, "pearson": pearson.compute()}
+    return {**ause.compute(), "pearson": pearson.compute()}
+
+
+def _ranking(found: dict[str, Any]) -> dict[str, float | None]:
+    return {key: found[key] for key in ("ause", "ause_share", "pearson")}

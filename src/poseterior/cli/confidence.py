@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from poseterior.cli.options import MOST, Count, Json, check_range
+from poseterior.cli.options import MOST, Count, Json, Report, check_range
 
 __all__ = ["Confidence"]
 
@@ -60,30 +60,42 @@ class Confidence:
     precision: Annotated[float, tyro.conf.arg(metavar="SHARE")] = 0.9
     """Of the recommended threshold: how many detections are to be right, at OKS 0.5."""
     json: Json = None
+    report: Report = None
     seed: Count = 0
     """Seed of the folds."""
 
     def run(self) -> None:
         """Repair, write what was asked for and print the main numbers."""
         from poseterior.batch.confidence import ConfidenceOptions, repair_confidence
-        from poseterior.batch.score import save_result
         from poseterior.cli.console import one_thread, show_notes
         from poseterior.cli.reporting import check_outputs, naming
 
         check_range(0, MOST, seed=self.seed)
         inputs = (self.results, self.annotations, *(self.fit_on or ()))
-        check_outputs(self.out, self.json, inputs=inputs)
+        check_outputs(self.out, self.json, self.report, inputs=inputs)
         options = ConfidenceOptions(
             method=self.method, area=self.area, aggregate=self.aggregate, detector=self.detector,
             folds=self.folds, precision=self.precision, seed=self.seed,
         )  # fmt: skip
         with one_thread(), naming(self.out):
             told = repair_confidence(self.results, self.annotations, self.out, options, self.fit_on)
-        with naming(self.json):
-            if self.json is not None:
-                save_result(told, self.json)
+        self._write(told)
         show_notes(told["notes"])
         show_confidence(told)
+
+    def _write(self, told: Mapping[str, Any]) -> None:
+        from poseterior.batch.score import save_result
+        from poseterior.cli.reporting import naming
+        from poseterior.report.keypoint_confidence_page import write_keypoint_confidence
+
+        writers = (
+            (self.json, lambda path: save_result(told, path)),
+            (self.report, lambda path: write_keypoint_confidence(path, told)),
+        )
+        for path, write in writers:
+            if path is not None:
+                with naming(path):
+                    write(path)
 
 
 def show_confidence(told: Mapping[str, Any]) -> None:

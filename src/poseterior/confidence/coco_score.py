@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,55 @@ from poseterior.data.coco.people import CocoPeople
 from poseterior.data.coco.results import CocoResults
 from poseterior.errors import InputError
 
-__all__ = ["KEYS", "MOST_FOUND", "CocoScore"]
+__all__ = ["KEYS", "MOST_FOUND", "CocoEvaluation", "CocoScore"]
 
 # In COCO's order of its ten numbers.
 KEYS = ("map", "ap50", "ap75", "ap_m", "ap_l", "mar", "ar50", "ar75", "ar_m", "ar_l")
 AREAS = ((0.0, 1e10), (32.0**2, 96.0**2), (96.0**2, 1e10))  # px²: all, medium and large
+RECALLS = np.linspace(0.0, 1.0, 101)  # at which COCO takes the precision
+_NONE = np.zeros(0)
 MOST_FOUND = 20  # detections that count in an image: COCO's maxDets of keypoints
+
+
+class CocoEvaluation(NamedTuple):
+    """What COCO's evaluation accumulates; -1 where there is nobody.
+
+    Attributes:
+        precision: (T, 101, C, A) at thresholds of OKS and recalls 0, 0.01 ... 1, of categories
+            and sizes of people.
+        recall: (T, C, A), the highest that is reached.
+        thresholds: (T,) of OKS.
+    """
+
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    thresholds: NDArray[np.float64]
+
+    def numbers(self) -> dict[str, float | None]:
+        """`KEYS`; None without people."""
+        half, most = (self.thresholds == 0.5, self.thresholds == 0.75)
+        parts: list[NDArray[np.float64]] = []
+        for each in (self.precision, self.recall):
+            parts += [each[..., 0], each[half][..., 0], each[most][..., 0]]
+            parts += [each[..., 1], each[..., 2]]
+        known = [part[part > -1] for part in parts]
+        return {
+            key: float(np.mean(part)) if part.size else None
+            for key, part in zip(KEYS, known, strict=True)
+        }
+
+    def precision_recall(self) -> NDArray[np.float64]:
+        """Precision (101,) at each recall, the mean over thresholds and categories.
+
+        Its mean is `map`. Empty without people.
+        """
+        known = self.recall[..., 0] > -1
+        return np.moveaxis(self.precision[..., 0], 1, -1)[known].mean(0) if known.any() else _NONE
+
+    def bound(self) -> NDArray[np.float64]:
+        """The same if all that is right came first: its mean is `mar`, to a hundredth."""
+        reached = self.recall[..., 0][self.recall[..., 0] > -1]
+        return (reached[:, None] >= RECALLS).mean(0) if reached.size else _NONE
 
 
 class CocoScore:
@@ -66,6 +109,10 @@ class CocoScore:
 
     def __call__(self, score: NDArray[np.float64]) -> dict[str, float | None]:
         """The numbers `KEYS` under the scores (N,), any numbers; None without people."""
+        return self.evaluate(score).numbers()
+
+    def evaluate(self, score: NDArray[np.float64]) -> CocoEvaluation:
+        """Precision and recall under the scores (N,), any numbers."""
         for entry, value in zip(self._found, score.tolist(), strict=True):
             entry["score"] = value
         cached = _sorted(self._groups, score)
@@ -84,7 +131,8 @@ class CocoScore:
         run.accumulate()
         places = [np.searchsorted(run.params.recThrs, at) for at in (asked, two)]
         precision = _precision(np.array(run.eval["precision"]), *places)
-        return _numbers(precision, np.array(run.eval["recall"]), run.params.iouThrs)
+        recall = np.array(run.eval["recall"])[..., 0]
+        return CocoEvaluation(precision, recall, run.params.iouThrs)
 
 
 def _counts(people: CocoPeople, ignored: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -106,21 +154,6 @@ def _precision(
     return np.where((found == 1) & (later < 1), 1 / (1 + np.spacing(1)), found)[:, asked]
 
 
-def _numbers(
-    precision: NDArray[np.float64], recall: NDArray[np.float64], thresholds: NDArray[np.float64]
-) -> dict[str, float | None]:
-    """`KEYS` of precision (T, R, K, A) and recall (T, K, A, 1), -1 where there is nobody."""
-    half, most = (thresholds == 0.5, thresholds == 0.75)
-    parts: list[NDArray[np.float64]] = []
-    for each in (precision, recall[..., -1]):
-        parts += [each[..., 0], each[half][..., 0], each[most][..., 0], each[..., 1], each[..., 2]]
-    known = [part[part > -1] for part in parts]
-    return {
-        key: float(np.mean(part)) if part.size else None
-        for key, part in zip(KEYS, known, strict=True)
-    }
-
-
 def _sorted(
     known: dict[tuple[int, int], tuple[NDArray[np.int64], NDArray[np.float64]]],
     score: NDArray[np.float64],
@@ -134,7 +167,8 @@ def _sorted(
 
 
 def _people(people: CocoPeople, ignored: NDArray[np.bool_]) -> list[dict[str, Any]]:
-    columns = (people.ids, people.image_ids[people.image], people.category, people.area,
+    ids = np.arange(1, len(people) + 1)  # 0 would mean that nobody is matched
+    columns = (ids, people.image_ids[people.image], people.category, people.area,
                people.crowd.astype(int), (~ignored).astype(int))  # fmt: skip
     names = ("id", "image_id", "category_id", "area", "iscrowd", "num_keypoints")
     rows = zip(*(column.tolist() for column in columns), strict=True)
