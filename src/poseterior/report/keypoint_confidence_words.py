@@ -148,8 +148,8 @@ def _facts(result: Mapping[str, Any]) -> Iterator[str]:
             yield f"{count:,.0f} {name if count == 1 else many}"
     options = part(result, "options")
     method = str(result.get("method") or "")
-    if method == "closed_form":
-        method += f", area {options.get('area')}"
+    if method == "closed_form" and options.get("area"):
+        method += f", area {options['area']}"
     yield from filter(None, (method, str(options.get("detector") or "")))
 
 
