@@ -161,6 +161,7 @@ class _Kept:
     def _open(self, name: str, mode: Any) -> Any:
         path = self.folder / f"{name}.npy"
         try:
+            np.load(path, mmap_mode="r", allow_pickle=False)  # "r+" would make up what is cut off
             return np.load(path, mmap_mode=mode, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise InputError(path, "", expected="a whole .npy file", found=error) from error
