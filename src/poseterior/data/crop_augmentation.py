@@ -21,6 +21,8 @@ __all__ = ["CropAugmentation", "augmented"]
 class CropAugmentation:
     """How much crops are changed; all zero leaves them as they are.
 
+    The defaults are mild: detectors that see 20,000 crops a dozen times learn faster so.
+
     Attributes:
         mirrored: share that is mirrored, left joints becoming right ones.
         scale: log of the size's factor, uniform from -scale to scale.
@@ -33,14 +35,14 @@ class CropAugmentation:
     """
 
     mirrored: float = 0.5
-    scale: float = 0.25
-    turn_deg: float = 15.0
-    shift: float = 0.05
-    brightness: float = 0.08
-    contrast: float = 0.15
-    colour: float = 0.08
-    hidden: float = 0.25
-    hidden_side: float = 0.4
+    scale: float = 0.1
+    turn_deg: float = 5.0
+    shift: float = 0.03
+    brightness: float = 0.0
+    contrast: float = 0.0
+    colour: float = 0.0
+    hidden: float = 0.1
+    hidden_side: float = 0.3
 
 
 def augmented(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from poseterior.detectors.extra import import_extra
 from poseterior.errors import require
 
-__all__ = ["RESNET_50", "STRIDE", "THIN_RESNET_18", "ResNet", "ResNetSize", "Seen"]
+__all__ = ["RESNET_50", "STRIDE", "THIN_RESNET_10", "ResNet", "ResNetSize", "Seen"]
 
 STRIDE = 32  # px of the crop for each of the last map
 _STAGES, _AT_ONCE = 4, 16
@@ -44,7 +44,8 @@ class ResNetSize:
 
 
 RESNET_50 = ResNetSize()
-THIN_RESNET_18 = ResNetSize(24, (24, 48, 96, 192), (2, 2, 2, 2), "basic")
+# One block a stage: at few steps it learns faster than two, in two thirds of the time.
+THIN_RESNET_10 = ResNetSize(24, (24, 48, 96, 192), (1, 1, 1, 1), "basic")
 
 
 class Seen(NamedTuple):

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from poseterior.detectors.crop_detector import CropDetector, counted
-from poseterior.detectors.resnet_pose import RESNET_50, STRIDE, THIN_RESNET_18, ResNet, ResNetSize
+from poseterior.detectors.resnet_pose import RESNET_50, STRIDE, THIN_RESNET_10, ResNet, ResNetSize
 from poseterior.detectors.topdown import Located
 from poseterior.errors import require
 from poseterior.flows.prior import RealNVP
@@ -69,7 +69,7 @@ class RLE(CropDetector):
     name = "rle"
     Config = RLEConfig
     PRESETS: ClassVar[dict[str, RLEConfig]] = {
-        "small": RLEConfig((96, 128), THIN_RESNET_18),
+        "small": RLEConfig((96, 128), THIN_RESNET_10),
         "paper": RLEConfig(),
     }
     config: RLEConfig

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from poseterior.detectors.crop_detector import CropDetector, counted
-from poseterior.detectors.resnet_pose import RESNET_50, STRIDE, THIN_RESNET_18, ResNet, ResNetSize
+from poseterior.detectors.resnet_pose import RESNET_50, STRIDE, THIN_RESNET_10, ResNet, ResNetSize
 from poseterior.detectors.topdown import Located
 from poseterior.errors import require
 from poseterior.geometry.skeleton import COCO_17, Skeleton
@@ -60,7 +60,7 @@ class SBL(CropDetector):
     name = "sbl"
     Config = SBLConfig
     PRESETS: ClassVar[dict[str, SBLConfig]] = {
-        "small": SBLConfig((96, 128), THIN_RESNET_18, 48, 1.5),
+        "small": SBLConfig((96, 128), THIN_RESNET_10, 64, 1.5),
         "paper": SBLConfig(),
     }
     config: SBLConfig
