@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from poseterior.cli.angles import Angles
 from poseterior.cli.confidence import Confidence
-from poseterior.cli.data import CheckData
+from poseterior.cli.data import DataCommand
 from poseterior.cli.demo import Demo
 from poseterior.cli.diagnose import Diagnose
 from poseterior.cli.evaluate import Evaluate
@@ -40,7 +40,7 @@ COMMANDS: dict[str, Any] = {
     "train": Train,
     "evaluate": Evaluate,
     "study": StudyCommand,
-    "data": CheckData,
+    "data": DataCommand,
     "info": Info,
 }
 

@@ -9,7 +9,7 @@ hidden and 2 for visible, `area` in px², `bbox` [x, y, width, height], `iscrowd
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class CocoPeople:
         ignored: (A,) bool: crowds, and people without a labelled keypoint.
         names: of the K keypoints; empty where the file names none.
         notes: what had to be assumed, by topic.
+        image_sizes: {image id: (width, height) px}, where the file has them.
     """
 
     source: str
@@ -58,6 +59,7 @@ class CocoPeople:
     ignored: NDArray[np.bool_]
     names: tuple[str, ...]
     notes: dict[str, str] = field(default_factory=dict)
+    image_sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -87,7 +89,9 @@ def read_people(path: str | os.PathLike[str]) -> CocoPeople:
     ids = unique_numbers(entries, path, "annotations")
     names = {int(i): str(each["file_name"])
              for i, each in zip(image_ids, images, strict=True) if "file_name" in each}  # fmt: skip
-    return _people(str(path), entries, ids, np.sort(image_ids), names, content.get("categories"))
+    categories = content.get("categories")
+    people = _people(str(path), entries, ids, np.sort(image_ids), names, categories)
+    return replace(people, image_sizes=_sizes(images))
 
 
 def _people(
@@ -137,6 +141,15 @@ def _keypoint_names(categories: Any) -> dict[int, tuple[str, ...]]:
         if isinstance(names, list) and names and isinstance(each.get("id"), int):
             found[each["id"]] = tuple(map(str, names))
     return found
+
+
+def _sizes(images: list[dict[str, Any]]) -> dict[int, tuple[int, int]]:
+    sizes = ((each["id"], each.get("width"), each.get("height")) for each in images)
+    return {
+        number: (width, height)
+        for number, width, height in sizes
+        if isinstance(width, int) and isinstance(height, int)
+    }
 
 
 def _keypoints(entries: list[dict[str, Any]], source: str, count: int) -> NDArray[np.float64]:
