@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from poseterior.confidence.ccnet import CCNet
+from poseterior.confidence.ccnet import CCNet, CCNetConfig
 from poseterior.data.crop_augmentation import CropAugmentation
 from poseterior.data.people_crops import PeopleCrops
 from poseterior.detectors.feature_detector import FeatureDetector
@@ -20,7 +20,7 @@ from poseterior.training.confidence_network import (
     new_ccnet,
     require_same_run,
 )
-from poseterior.training.frozen_features import SEEN_FILE, FeatureSource
+from poseterior.training.frozen_features import SEEN_FILE, FeatureSource, detector_told
 
 __all__ = ["SPLITS", "ConfidenceTraining", "confidence_training", "seen_folder"]
 
@@ -75,6 +75,8 @@ def confidence_training(
     known("--data", name, ["people"])
     if root is None:
         raise InputError("--root", "", expected="a folder of crops of people", found="none")
+    if begun(out):  # now, and not after hours of looking
+        require_same_run(out, CCNetConfig(1, **options), detector_told(detector))
     people = {split: PeopleCrops.open(root, split) for split in SPLITS}
     changed = {"train": CropAugmentation(), "val": None}
     seen = {
@@ -84,8 +86,6 @@ def confidence_training(
         for split, advance in zip(SPLITS, progress, strict=True)
     }  # fmt: skip
     network, about = new_ccnet(seen["train"], seed, **options), seen["train"].about
-    if begun(out):
-        require_same_run(out, network, about)
     data = TrainingData(
         source=lambda size, seed: FeatureSource(seen["train"], size, seed),
         held_out=None,

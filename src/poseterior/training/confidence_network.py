@@ -82,22 +82,29 @@ def fit_ccnet(
     plan = plan if steps is None else replace(plan, steps=steps)
     source: Any = FeatureSource(frozen, plan.batch_size, seed)
     if begun(out):
-        require_same_run(out, network, frozen.about)
+        require_same_run(out, network.config, frozen.about.get("detector"))
     fit(network, source, out, plan, resume=begun(out), provenance=frozen.about)
     found: CCNet = network
     return found
 
 
-def require_same_run(out: Path, network: CCNet, about: Mapping[str, Any]) -> None:
-    """`InputError` where a folder's run is of another network, or on another detector."""
+def require_same_run(out: Path, config: CCNetConfig, told: Mapping[str, Any] | None) -> None:
+    """`InputError` where a folder's run is of other options, or on another detector.
+
+    Args:
+        out: a folder with a run.
+        config: the network's; its channels are not looked at.
+        told: `detector_told`; None if nobody knows.
+    """
     path = out / CONFIG_FILE
     there = read_config(out)
-    config = there["config"] if isinstance(there["config"], Mapping) else {}
-    for name, value in config_to_json(network.config).items():
-        found = config.get(name)
-        require(found == value, path, name, expected=f"{found} as before", found=value)
-    if about:
-        _require_detector(path, there["provenance"], about["detector"])
+    saved = there["config"] if isinstance(there["config"], Mapping) else {}
+    for name, value in config_to_json(config).items():
+        found = saved.get(name)
+        same = found == value or name == "channels"
+        require(same, path, name, expected=f"{found} as before", found=value)
+    if told is not None:
+        _require_detector(path, there["provenance"], told)
 
 
 def open_ccnet(folder: str | Path, detector: FeatureDetector | None = None) -> CCNet:
