@@ -157,8 +157,8 @@ def _people(path: str | os.PathLike[str], people: Sequence[_Person]) -> CocoPeop
     middle = np.where(sized[:, None], centre, 0.0) - 1 + scale * [0, _DOWN]
     sides = scale * [_WIDTH, _HEIGHT]
     keypoints = np.stack([p.joints for p in people])
-    labelled = keypoints[..., 2:] > 0
-    places = np.where(labelled, keypoints[..., :2] - 1, 0.0)
+    labelled: NDArray[np.bool_] = keypoints[..., 2] > 0
+    places = np.where(labelled[..., None], keypoints[..., :2] - 1, 0.0)
     numbers = _image_numbers([p.image for p in people])
     image_ids = np.array(sorted(numbers.values()))
     return CocoPeople(
@@ -173,7 +173,7 @@ def _people(path: str | os.PathLike[str], people: Sequence[_Person]) -> CocoPeop
         area=AREA * (_HEIGHT * scale[:, 0]) ** 2,
         box=np.concatenate([middle - sides / 2, sides], 1),
         crowd=np.zeros(len(people), bool),
-        ignored=~labelled[..., 0].any(1),
+        ignored=labelled.sum(1) == 0,
         names=MPII_16.joints,
         notes={
             "area": f"{AREA} times the square of the person's height, {_HEIGHT:g} px times scale",

@@ -13,7 +13,8 @@ from poseterior.data.people_crops import PeopleCrops
 from poseterior.detectors.feature_detector import FeatureDetector
 from poseterior.errors import require
 from poseterior.geometry.skeleton import Skeleton
-from poseterior.metrics.oks import keypoint_oks, oks_sigmas
+from poseterior.metrics.oks import keypoint_oks
+from poseterior.metrics.oks_constants import skeleton_sigmas
 from poseterior.seeding import generator_from
 
 __all__ = ["Seen", "Shown", "crop_oks", "seen_by", "shown"]
@@ -81,7 +82,7 @@ def crop_oks(
         skeleton: of the keypoints.
     """
     joints = joints.double()
-    sigmas = oks_sigmas(skeleton).double()
+    sigmas = skeleton_sigmas(skeleton).double()
     oks = keypoint_oks(pixels.double(), joints[..., :2], area / scale**2, sigmas)
     return torch.where(joints[..., 2] > 0, oks, torch.nan)
 
