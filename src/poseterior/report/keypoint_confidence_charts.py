@@ -7,7 +7,7 @@ from html import escape
 from typing import Any, NamedTuple
 
 from poseterior.report.charts import nice_ticks
-from poseterior.report.diagnosis_read import number_list, part, rounded
+from poseterior.report.diagnosis_read import number_list, rounded
 from poseterior.report.numbers import finite
 from poseterior.report.study_series import Axis, axis
 from poseterior.report.svg import Plot, drawing, text
@@ -118,9 +118,3 @@ def _chosen(plot: Plot, chosen: Mapping[str, Any]) -> list[str]:
     said, x = f"from {rounded(score, 3)} on", plot.x(score)
     x = min(max(x, plot.left + _ASIDE), plot.left + plot.width - _ASIDE)
     return [*marks, text(x, plot.top - 10, said, "said", "middle")]
-
-
-def curve_part(curves: Mapping[str, Any], when: str, key: str) -> list[float]:
-    """A list of `before`, `after`, `random` or `ideal`; empty where it is missing."""
-    value = part(curves, when).get(key)
-    return number_list(value) if isinstance(value, list) else []

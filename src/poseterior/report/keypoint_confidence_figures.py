@@ -8,7 +8,7 @@ from typing import Any
 
 from poseterior.report import keypoint_confidence_charts as charts
 from poseterior.report.diagnosis_read import joint_words, number_list, part, rounded
-from poseterior.report.keypoint_confidence_charts import Line, curve_part
+from poseterior.report.keypoint_confidence_charts import Line
 from poseterior.report.keypoint_confidence_tables import joint_table
 from poseterior.report.keypoint_confidence_words import reliability_words
 from poseterior.report.numbers import finite
@@ -118,7 +118,7 @@ def _precision_recall(result: Mapping[str, Any], curves: Mapping[str, Any]) -> s
              "random": "random order: mAP"}  # fmt: skip
     lines = []
     for when, name in names.items():
-        own = curve_part(curves, when, "precision")
+        own = _points(curves, when, "precision")
         lines.append(Line(f"{name} {rounded(areas.get(when), 3)}", recall if own else [], own,
                           *_CSS[when]))  # fmt: skip
     words = (
@@ -134,7 +134,7 @@ def _sparsification(result: Mapping[str, Any], curves: Mapping[str, Any]) -> str
     names = {"after": "after: AUSE", "before": "before: AUSE", "ideal": "ideal order (oracle)"}
     lines = []
     for when, name in names.items():
-        own, area = curve_part(curves, when, "risk"), finite(part(result, when).get("ause"))
+        own, area = _points(curves, when, "risk"), finite(part(result, when).get("ause"))
         said = name if area is None else f"{name} {rounded(area, 4)}"
         lines.append(Line(said, kept if own else [], own, *_CSS[when]))
     error = finite(part(curves, "random").get("risk"))
@@ -148,6 +148,12 @@ def _sparsification(result: Mapping[str, Any], curves: Mapping[str, Any]) -> str
     x_name, y_name = "People kept, the surest first, %", "Mean 1 - OKS of those kept"
     drawn = charts.line_chart(lines, x_name, y_name, "Sparsification")
     return chart("Sparsification", words, charts.legend(lines) + drawn) if drawn else ""
+
+
+def _points(curves: Mapping[str, Any], when: str, key: str) -> list[float]:
+    """A list of `before`, `after`, `random` or `ideal`; empty where it is missing."""
+    value = part(curves, when).get(key)
+    return number_list(value) if isinstance(value, list) else []
 
 
 def threshold(result: Mapping[str, Any]) -> str:

@@ -154,7 +154,7 @@ def _facts(result: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _advice(result: Mapping[str, Any]) -> str:
-    said = [*_thresholds(result), *_warnings(result)]
+    said = list(_warnings(result)) or list(_thresholds(result))
     if not said:
         return ""
     words = "".join(f"<p>{escape(each)}</p>" for each in said)
@@ -191,10 +191,11 @@ def _warnings(result: Mapping[str, Any]) -> Iterator[str]:
     if "worse" not in sides.values():
         return
     names = " and ".join(measure(key).label.split(",")[0] for key in sides if sides[key] == "worse")
-    other = "isotonic or temperature"
+    other = "the method isotonic or temperature, or fit on more images"
     if part(result, "options").get("method") == "closed_form":
-        other = "another --area, or --method isotonic"
-    yield f"By {names} people are ranked worse than before: do not use it as it is. Try {other}."
+        other = "another area, or the method isotonic"
+    yield f"By {names} people are ranked worse than before: keep the detector's scores."
+    yield f"Or try {other}."
 
 
 def cards(result: Mapping[str, Any]) -> str:
