@@ -55,6 +55,29 @@ def test_a_detector_is_trained_on_the_skeleton_of_its_people(
     assert tuple(found[0].pixels.shape) == (1, len(detector.skeleton), 2)
 
 
+def test_results_on_mpii_are_scored(run, mpii, tmp_path):
+    """Joints of which one in 16 is off by far: an OKS of 5 in 6 for people of six labels."""
+    make(run, mpii, tmp_path / "people")
+    annotations = tmp_path / "people" / "annotations_val.json"
+    results = []
+    for person in json.loads(annotations.read_text())["annotations"]:
+        keypoints = np.array(person["keypoints"], float).reshape(-1, 3)
+        keypoints[9] += [500, 0, 0]  # the head top
+        keypoints[:, 2] = 0.9
+        results.append({"image_id": person["image_id"], "category_id": 1, "score": 0.9,
+                        "bbox": person["bbox"], "keypoint_sigmas": [1.0] * 16,
+                        "keypoints": keypoints.ravel().tolist()})  # fmt: skip
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    ended = run("confidence", tmp_path / "results.json", "--annotations", annotations, "--method",
+                "closed_form", "--area", "true", "--json", tmp_path / "report.json",
+                "--out", tmp_path / "fixed.json")  # fmt: skip
+    assert ended.code == 0, ended.err
+    told = json.loads((tmp_path / "report.json").read_text())
+    # Seven of the ten thresholds, 0.50 to 0.80; the one with five labels has 0.8 itself.
+    assert told["before"]["ar50"] == 1.0
+    assert told["before"]["mar"] == pytest.approx(0.7, abs=0.03)
+
+
 def test_splits_have_one_skeleton_and_the_detector_s_shape(run, mpii, wholebody, tmp_path):
     make(run, mpii, tmp_path / "square", "--size", 64, 64)
     given = ("train", "sbl", "--data", "people", "--out", tmp_path / "run", "--root")
