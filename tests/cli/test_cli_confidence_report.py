@@ -193,4 +193,4 @@ def test_no_score_is_as_precise_as_wanted(tmp_path: Path, content: Any, run: Any
     page = tmp_path / "page.html"
     result = told(tmp_path, run, (annotations, off), "--precision", 1, "--report", page)
     assert result["after"]["threshold"]["score"] is None
-    assert "There is no score from which on" in page.read_text()
+    assert "No score makes 100% of them right" in page.read_text()
