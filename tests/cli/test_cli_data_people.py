@@ -11,6 +11,7 @@ from cli_files import assert_refused
 
 from data.photograph_files import mpii_list, write_coco, write_photographs
 from poseterior.geometry.skeleton import COCO_WHOLEBODY_133, MPII_16
+from poseterior.training.confidence_network import open_ccnet
 from poseterior.training.detectors import open_crop_detector
 
 
@@ -40,7 +41,7 @@ def make(run, files, out, *options):
     ("name", "kind", "skeleton"),
     [("sbl", "mpii", "mpii_16"), ("rle", "wholebody", "coco_wholebody_133")],
 )
-def test_a_detector_is_trained_on_the_skeleton_of_its_people(
+def test_a_detector_and_a_network_have_the_skeleton_of_their_people(
     run, request, tmp_path, name, kind, skeleton
 ):
     people, out = tmp_path / "people", tmp_path / "run"
@@ -52,6 +53,10 @@ def test_a_detector_is_trained_on_the_skeleton_of_its_people(
     detector = open_crop_detector(out)
     found = detector.detect([np.zeros((90, 90, 3), np.uint8)], [torch.tensor([[9.0, 9, 60, 80]])])
     assert found[0].skeleton == detector.skeleton
+    ended = run("train", "ccnet", "--detector", out, "--data", "people", "--root", people,
+                "--out", tmp_path / "ccnet", "--steps", 2)  # fmt: skip
+    assert ended.code == 0, ended.err
+    assert open_ccnet(tmp_path / "ccnet", detector).skeleton == detector.skeleton
     assert tuple(found[0].pixels.shape) == (1, len(detector.skeleton), 2)
 
 
