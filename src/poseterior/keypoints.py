@@ -32,6 +32,8 @@ class Keypoints:
         visible: (..., J) bool, False where the joint is known to be occluded, or None.
         doubtful: (..., J) bool, True where the detector saw no single place for the joint, which
             its covariance is widened for, or None.
+        score: (...) the accuracy that is to be expected of the person, the mean OKS, and then
+            `confidence` is that of each joint; None where confidences are another number.
     """
 
     pixels: Tensor
@@ -43,6 +45,7 @@ class Keypoints:
     confidence: Tensor | None = None
     visible: Tensor | None = None
     doubtful: Tensor | None = None
+    score: Tensor | None = None
 
     def __post_init__(self) -> None:
         joints = len(self.skeleton)
@@ -50,7 +53,7 @@ class Keypoints:
         shapes = {
             "pixels": (joints, 2), "covariance": (joints, 2, 2), "valid": (joints,),
             "image_size": (2,), "intrinsics": (3, 3), "confidence": (joints,), "visible": (joints,),
-            "doubtful": (joints,),
+            "doubtful": (joints,), "score": (),
         }  # fmt: skip
         for name, event in shapes.items():
             value = getattr(self, name)

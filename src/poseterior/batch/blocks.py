@@ -183,4 +183,8 @@ def _observed(keypoints: Keypoints) -> Mapping[str, Tensor]:
         "observed_valid": keypoints.valid,
         "observed_intrinsics": keypoints.intrinsics,
     }
+    if keypoints.score is not None:  # else confidences are a number of the detector's own
+        known |= {
+            "observed_confidence": keypoints.confidence, "observed_score": keypoints.score,
+        }  # fmt: skip
     return {name: tensor for name, tensor in known.items() if tensor is not None}

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
+from poseterior.batch.confident_detector import ConfidentDetector
 from poseterior.batch.detect_frames import detect_frames
 from poseterior.batch.detected_people import DetectedPeople, Survey, check_choice
 from poseterior.batch.lift import Lifted, lift
@@ -73,7 +74,7 @@ def lift_frames(
     Args:
         frames: `open_images` or `open_video`.
         finder: where people are, or `FixedBox`.
-        detector: their keypoints.
+        detector: their keypoints; with a `ConfidentDetector` their expected OKS are stored too.
         lifter: gives the posterior of keypoints.
         out: where the file appears when all is done.
         person: see `DetectedPeople`.
@@ -95,7 +96,11 @@ def lift_frames(
     same = path.exists() and Path(frames.name).exists() and path.samefile(frames.name)
     require(not same, path, "out", expected="another file than the input", found="the same")
     about = {"input": frames.fingerprint(), "frames": frames.frames, **(made or {})}
-    with _parts(out, frames) as folder, DetectionLog(folder, detector.skeleton, about) as log:
+    scored = isinstance(detector, ConfidentDetector)
+    with (
+        _parts(out, frames) as folder,
+        DetectionLog(folder, detector.skeleton, about, scored) as log,
+    ):
         with torch.autocast("cpu", enabled=False):  # a caller's is for the lifter
             detect_frames(frames, finder, detector, log, detecting)
         source = DetectedPeople(log, person, focal, frames.name, frames.label)

@@ -13,6 +13,7 @@ from poseterior.cli.options import (
     Box,
     Count,
     DetectorName,
+    Folder,
     LifterName,
     Recalibration,
     Report,
@@ -43,6 +44,8 @@ class Lift(KeypointInput):
     """What finds people in images, unless there is a --box."""
     box: Box = None
     """Where the one person is, px, in every image."""
+    ccnet: Folder = None
+    """A run of `train ccnet` on the --detector: confidences become the OKS that it expects."""
     device: Annotated[str, tyro.conf.arg(metavar="cpu|cuda")] = "cpu"
     """Where the detector runs."""
     recalibration: Recalibration = None
@@ -67,7 +70,8 @@ class Lift(KeypointInput):
                 return
             if self.format is None:
                 check_no_images(self.input)
-            require(self.box is None, "--box", "", expected="a --detector too", found="none")
+            for option, given in (("--box", self.box), ("--ccnet", self.ccnet)):
+                require(given is None, option, "", expected="a --detector too", found="none")
             self._lift_keypoints()
 
     def _lift_keypoints(self) -> None:

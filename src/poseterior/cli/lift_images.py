@@ -103,10 +103,25 @@ def _opened(command: _Lift) -> tuple[PersonFinder, Detector, dict[str, Any]]:
 
     made: dict[str, Any] = {"detector": command.detector, "device": command.device}
     detector = open_any_detector(command.detector, command.device)
+    if command.ccnet is not None:
+        detector, made["ccnet"] = _confident(detector, command.ccnet, command.device)
     if command.box is not None:
         return FixedBox(command.box), detector, {**made, "box": list(command.box)}
     finder = open_finder(command.finder, command.device)
     return finder, detector, {**made, "finder": command.finder}
+
+
+def _confident(detector: Detector, run: Path, device: str) -> tuple[Detector, dict[str, Any]]:
+    """The detector with a confidence network on it, and what tells that from others."""
+    from poseterior.batch.confident_detector import ConfidentDetector
+    from poseterior.batch.provenance import weights_fingerprint
+    from poseterior.detectors.feature_detector import as_feature_detector
+    from poseterior.training.confidence_network import open_ccnet
+
+    shows = as_feature_detector(detector, "--detector")
+    network: Any = open_ccnet(run, shows)
+    told = {"run": str(run), "weights": weights_fingerprint(network)}
+    return ConfidentDetector(shows, network.to(device)), told
 
 
 @contextmanager

@@ -30,10 +30,10 @@ _ABOUT, _PEOPLE = "about.json", "people.bin"
 _READ_ROWS = 256
 
 
-def record_layout(joints: int) -> np.dtype:
+def record_layout(joints: int, scored: bool = False) -> np.dtype:
     """One person of one frame: `person` 0, 1, ... of `people`, or -1 of a frame with nobody.
 
-    `focal` is NaN where the frame does not tell it.
+    `focal` is NaN where the frame does not tell it. `score` is there where people have any.
     """
     return np.dtype(
         [
@@ -41,7 +41,7 @@ def record_layout(joints: int) -> np.dtype:
             ("person", "<i4"), ("box", "<f4", 4), ("pixels", "<f4", (joints, 2)),
             ("covariance", "<f4", (joints, 2, 2)), ("valid", "?", joints),
             ("doubtful", "?", joints), ("confidence", "<f4", joints),
-            ("image_size", "<f4", 2), ("focal", "<f8"),
+            ("image_size", "<f4", 2), ("focal", "<f8"), *([("score", "<f4")] if scored else []),
         ]
     )  # fmt: skip
 
@@ -53,17 +53,19 @@ class DetectionLog:
         folder: made where it is not there.
         skeleton: of the keypoints.
         about: what decides the content: input, detector, options. JSON values.
+        scored: whether people have a `score`.
 
     Raises:
         InputError: the folder holds the log of something else, or cannot be written.
     """
 
     def __init__(
-        self, folder: str | os.PathLike[str], skeleton: Skeleton, about: Mapping[str, Any]
-    ) -> None:
+        self, folder: str | os.PathLike[str], skeleton: Skeleton, about: Mapping[str, Any],
+        scored: bool = False,
+    ) -> None:  # fmt: skip
         self.folder, self.skeleton = make_folder(folder), skeleton
         self.about = dict(about) | {"skeleton": skeleton.name}
-        self._dtype = record_layout(len(skeleton))
+        self._dtype = record_layout(len(skeleton), scored)
         self._path = self.folder / _PEOPLE
         self._begin()
         self._file = self._path.open("ab", buffering=0)
@@ -87,9 +89,10 @@ class DetectionLog:
         except (OSError, ValueError) as error:
             raise InputError(path, "", expected=advice, found=f"{error}") from error
         wanted = json.loads(json.dumps(self.about))
-        for name in wanted:
-            found = there.get(name) if isinstance(there, dict) else None
-            require(found == wanted[name], path, name, expected=advice, found=found)
+        there = there if isinstance(there, dict) else {}
+        for name in {**wanted, **there}:
+            found = there.get(name)
+            require(found == wanted.get(name), path, name, expected=advice, found=found)
 
     def _cut(self) -> int:
         """The number of whole frames, after whose records the file is cut."""
@@ -164,6 +167,8 @@ def _put(rows: np.ndarray, keypoints: Keypoints) -> None:
         rows["doubtful"] = keypoints.doubtful.numpy() & valid
     if keypoints.confidence is not None:
         rows["confidence"] = np.nan_to_num(keypoints.confidence.numpy())
+    if "score" in (rows.dtype.names or ()) and keypoints.score is not None:
+        rows["score"] = keypoints.score.numpy()
 
 
 def nobody(rows: np.ndarray) -> np.ndarray:
@@ -185,4 +190,5 @@ def keypoints_of(rows: np.ndarray, skeleton: Skeleton) -> Keypoints:
         tensor("pixels"), tensor("covariance"), tensor("valid"), skeleton,
         image_size=tensor("image_size"), confidence=tensor("confidence"),
         doubtful=tensor("doubtful"),
+        score=tensor("score") if "score" in (rows.dtype.names or ()) else None,
     )  # fmt: skip

@@ -36,6 +36,8 @@ PREDICTION_FIELDS = MappingProxyType(
         "observed_covariance": Field((("M", "J", 2, 2),)),
         "observed_valid": Field((("M", "J"),), "mask"),
         "observed_intrinsics": Field((("M", 3, 3),)),
+        "observed_confidence": Field((("M", "J"),)),
+        "observed_score": Field((("M",),)),
         **LABEL_FIELDS,
     }
 )
@@ -62,6 +64,8 @@ class PredictionRows:
         observed_covariance: (m, J, 2, 2) px².
         observed_valid: (m, J) bool, joints that were detected.
         observed_intrinsics: (m, 3, 3) pinhole matrices.
+        observed_confidence: (m, J) expected OKS of each joint, where a network said so.
+        observed_score: (m,) of the person.
     """
 
     start: int
@@ -80,6 +84,8 @@ class PredictionRows:
     observed_covariance: Tensor | None = None
     observed_valid: Tensor | None = None
     observed_intrinsics: Tensor | None = None
+    observed_confidence: Tensor | None = None
+    observed_score: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.valid)

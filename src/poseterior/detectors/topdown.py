@@ -43,6 +43,7 @@ class Located:
         confidence: (N, J).
         doubtful: (N, J) bool, as of `Keypoints`.
         features: (N, C, h, w) or (N, C), what the detector has seen; None if not asked for.
+        score: (N,), as of `Keypoints`, or None.
     """
 
     pixels: Tensor
@@ -50,6 +51,7 @@ class Located:
     confidence: Tensor
     doubtful: Tensor
     features: Tensor | None = None
+    score: Tensor | None = None
 
 
 def people_batches(
@@ -79,10 +81,12 @@ def detect_people(
 
     sizes = [image.shape[1::-1] for image, given in zip(images, boxes, strict=True) for _ in given]
     confidence = joined("confidence")
+    scores = [located.score.float().cpu() for located in found if located.score is not None]
     people = Keypoints(
         joined("pixels", 2), joined("covariance", 2, 2), torch.ones_like(confidence).bool(),
         skeleton, image_size=torch.tensor(sizes, dtype=torch.float32).reshape(-1, 2),
         confidence=confidence, doubtful=joined("doubtful").bool(),
+        score=torch.cat(scores) if scores else None,
     )  # fmt: skip
     ends = pairwise(accumulate(map(len, boxes), initial=0))
     return [people[start:end] for start, end in ends]
