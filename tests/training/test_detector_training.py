@@ -145,7 +145,7 @@ def test_oks_is_that_of_what_is_detected(kind: Any, folder: Path, flip: bool) ->
 
 
 CHANNELS = {"penultimate": {"sbl": 8, "rle": 16}, "lower_layer": {"sbl": 16, "rle": 16},
-            "with_prediction_and_confidence": {"sbl": 8 + 17, "rle": 16 + 68}}  # fmt: skip
+            "with_prediction_and_confidence": {"sbl": 8 + 51, "rle": 16 + 51}}  # fmt: skip
 
 
 @pytest.mark.parametrize("inputs", CHANNELS)

@@ -13,7 +13,12 @@ from poseterior.data.coco.skeletons import ANNOTATED
 from poseterior.data.crop_source import resized
 from poseterior.data.fingerprint import tensors_fingerprint
 from poseterior.detectors.crops import Grid, cut, person_regions
-from poseterior.detectors.feature_detector import Looked, chosen_inputs
+from poseterior.detectors.feature_detector import (
+    Looked,
+    beside_features,
+    chosen_inputs,
+    prediction_and_confidence,
+)
 from poseterior.detectors.topdown import Located, People, detect_people
 from poseterior.errors import require
 from poseterior.geometry.skeleton import COCO_17, Skeleton
@@ -159,7 +164,8 @@ class CropDetector(nn.Module):
         if inputs == "lower_layer":
             features = self.lower_features(crops)
         elif inputs == "with_prediction_and_confidence":
-            features = torch.cat([features, output if features.ndim == 4 else output.flatten(1)], 1)
+            told = prediction_and_confidence(*self.decode(averaged), self.size)
+            features = beside_features(features, told)
         return features, averaged
 
     def _averaged(self, output: Tensor, crops: Tensor, flip: bool | None = None) -> Tensor:

@@ -9,13 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from poseterior.detectors.topdown import Located, People
 from poseterior.errors import require
 from poseterior.keypoints import Detector
 
-__all__ = ["FeatureDetector", "Looked", "as_feature_detector", "chosen_inputs"]
+__all__ = [
+    "FeatureDetector",
+    "Looked",
+    "as_feature_detector",
+    "beside_features",
+    "chosen_inputs",
+    "prediction_and_confidence",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +46,7 @@ class FeatureDetector(Detector, Protocol):
     """A `Detector` of people one by one whose last layer's input can be had.
 
     Kinds of `inputs` are those of `CCNetConfig.inputs`: `penultimate`, what the last layer takes
-    in, which all have; `with_prediction_and_confidence`, that and what the layer makes of it;
+    in, which all have; `with_prediction_and_confidence`, `prediction_and_confidence` beside that;
     `lower_layer`. `InputError` for one that it does not have.
 
     Attributes:
@@ -95,3 +103,22 @@ def chosen_inputs(detector: str, inputs: str, kinds: tuple[str, ...]) -> str:
     """`inputs`, if it is one of the kinds that a detector has; else `InputError`."""
     require(inputs in kinds, detector, "inputs", expected=f"one of {kinds}", found=repr(inputs))
     return inputs
+
+
+def prediction_and_confidence(pixels: Tensor, confidence: Tensor, size: tuple[int, int]) -> Tensor:
+    """What a detector says, in numbers (B, 3 J): places as shares of the sides, and confidences.
+
+    Args:
+        pixels: (B, J, 2) px of the crop, or of the heatmap.
+        confidence: (B, J).
+        size: its width and height.
+    """
+    places = (pixels + 0.5) / torch.tensor(size).to(pixels) - 0.5
+    return torch.cat([places.flatten(1).to(confidence), confidence], 1)
+
+
+def beside_features(features: Tensor, numbers: Tensor) -> Tensor:
+    """Features (B, C + N, ...) with numbers (B, N) beside them, the same at each pixel of a map."""
+    if features.ndim == 4:
+        numbers = numbers[..., None, None].expand(-1, -1, *features.shape[-2:])
+    return torch.cat([features, numbers.to(features)], 1)

@@ -15,7 +15,12 @@ from torch import Tensor
 from poseterior.data.fingerprint import tensors_fingerprint
 from poseterior.detectors.crops import PADDING, Grid, cut, person_regions
 from poseterior.detectors.extra import import_extra
-from poseterior.detectors.feature_detector import Looked, chosen_inputs
+from poseterior.detectors.feature_detector import (
+    Looked,
+    beside_features,
+    chosen_inputs,
+    prediction_and_confidence,
+)
 from poseterior.detectors.topdown import Located, People, detect_people, people_batches
 from poseterior.detectors.weights import as_device, load_model, model_folder
 from poseterior.errors import require
@@ -144,15 +149,17 @@ class VitPose:
             seen.grid.covariances(covariance),
             seen.heatmaps.amax((-2, -1)),
             fit.two_peaked | ~fit.converged,
-            self._inputs(seen, inputs),
+            self._inputs(seen, fit.mean, inputs),
         )
 
-    def _inputs(self, seen: Heatmaps, inputs: str | None) -> Tensor | None:
+    def _inputs(self, seen: Heatmaps, places: Tensor, inputs: str | None) -> Tensor | None:
         """Features of a kind."""
         if seen.features is None or inputs == "penultimate":
             return seen.features
-        output: Tensor = self.model.head.conv(seen.features)
-        return torch.cat([seen.features, output], 1)
+        height, width = seen.heatmaps.shape[-2:]
+        peaks = seen.heatmaps.amax((-2, -1))
+        told = prediction_and_confidence(places.to(peaks), peaks, (width, height))
+        return beside_features(seen.features, told)
 
     @torch.no_grad()
     def _run(self, people: People, features: bool) -> Heatmaps:

@@ -27,6 +27,7 @@ from poseterior.data.crop_augmentation import CropAugmentation
 from poseterior.data.crop_source import resized
 from poseterior.data.people_crops import PeopleCrops
 from poseterior.detectors.crop_detector import CropDetector
+from poseterior.detectors.feature_detector import prediction_and_confidence
 from poseterior.geometry.skeleton import COCO_17
 from poseterior.metrics.oks import oks_sigmas
 from poseterior.training.checkpoint import make_folder
@@ -38,7 +39,7 @@ __all__ = ["CELLS", "SeenPeople", "see"]
 # Heads that keep the map see its means in so many cells down and across: a hundredth of the room.
 CELLS = (8, 6)
 _BATCH = 64
-_FEATURES = ("penultimate", "output", "lower", "cells")
+_FEATURES = ("penultimate", "said", "lower", "cells")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +47,8 @@ class SeenPeople:
     """N people as a detector sees them.
 
     Attributes:
-        arrays: mapped into memory. Features, float16: `penultimate`, `output` and `lower` (N, C),
-            means over maps; `cells` (N, C, *CELLS), of penultimate maps alone. float64: `pixels`
+        arrays: mapped into memory. Features, float16: `penultimate`, `lower` (N, C),
+            means over maps; `said` (N, 51), `prediction_and_confidence`; `cells` (N, C, *CELLS), of penultimate maps alone. float64: `pixels`
             (N, 17, 2) and `true` (N, 17, 3) px of the crop as it was seen, with COCO's v;
             `confidence`, `oks` (N, 17), OKS with the true area, NaN where v is 0; `covariance`
             (N, 17, 2, 2) px² of the crop, where it was asked for; `area` (N,) and `box_area`
@@ -74,7 +75,7 @@ class SeenPeople:
         if config is not None and config.inputs == "lower_layer":
             return self["lower"]
         if config is not None and config.inputs == "with_prediction_and_confidence":
-            return np.concatenate([self["penultimate"], self["output"]], 1)
+            return np.concatenate([self["penultimate"], self["said"]], 1)
         return self["penultimate"]
 
     def frozen(self, config: CCNetConfig) -> FrozenFeatures:
@@ -160,12 +161,13 @@ def _said(detector: CropDetector, crops: Tensor, covariances: bool) -> dict[str,
     with _lower(detector) as lower:
         features = detector.features(crops)
     output = detector.head(features)
-    kept = {"penultimate": _pooled(features), "output": _pooled(output), "lower": _pooled(lower[0])}
+    kept = {"penultimate": _pooled(features), "lower": _pooled(lower[0])}
     if features.ndim == 4:
         kept["cells"] = adaptive_avg_pool2d(features, CELLS)
     if detector.flip:
         output = (output + detector.mirrored(detector(crops.flip(-1)))) / 2
     pixels, confidence = detector.decode(output)
+    kept["said"] = prediction_and_confidence(pixels, confidence, detector.size)
     if covariances:
         kept["covariance"] = detector.located(output).covariance
     return kept | {"pixels": pixels.double(), "confidence": confidence.double()}
