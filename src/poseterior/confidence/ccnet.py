@@ -38,7 +38,7 @@ class CCNetConfig:
         channels: of the features.
         inputs: what those are, a note for who makes them: `penultimate`; `lower_layer` (the
             backbone's last stage but one); `with_prediction_and_confidence` (the penultimate
-            ones and the detector's output).
+            ones and the detector's places and confidences).
         head: `conv_pool`; `pool_linear`, the same function; `conv_sigmoid_pool`, with the
             sigmoid at each pixel. Of a vector all are one linear layer.
         loss: `mse` (Eq. 19); `cross_entropy`; `aleatoric` (Kendall and Gal 2017); `ensemble`
