@@ -49,10 +49,11 @@ class SeenPeople:
     Attributes:
         arrays: mapped into memory. Features, float16: `penultimate`, `lower` (N, C), means over
             maps; `said` (N, 51), `prediction_and_confidence`; `cells` (N, C, *CELLS), of
-            penultimate maps alone. float64: `pixels` (N, 17, 2) and `true` (N, 17, 3) px of the crop as it was seen, with COCO's v;
-            `confidence`, `oks` (N, 17), OKS with the true area, NaN where v is 0; `covariance`
-            (N, 17, 2, 2) px² of the crop, where it was asked for; `area` (N,) and `box_area`
-            (N,), px² of the image; `scale` (N,), px of the image for one of the crop.
+            penultimate maps alone. float64: `pixels` (N, 17, 2) and `true` (N, 17, 3) px of the
+            crop as it was seen, with COCO's v; `confidence`, `oks` (N, 17), OKS with the true
+            area, NaN where v is 0; `covariance` (N, 17, 2, 2) px² of the crop, where it was
+            asked for; `area` (N,) and `box_area` (N,), px² of the image; `scale` (N,), px of the
+            image for one of the crop.
     """
 
     arrays: dict[str, NDArray[Any]]
