@@ -158,8 +158,9 @@ def test_a_bad_row_or_name_is_found() -> None:
             resolve(name)
 
 
-def test_measured_figures_are_those_of_the_results() -> None:
+def test_measured_figures_are_those_of_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     path = PAPERS.parents[1] / "tools" / "quote_results.py"
+    monkeypatch.syspath_prepend(path.parent)
     spec = importlib.util.spec_from_file_location("quote_results", path)
     assert spec is not None
     assert spec.loader is not None

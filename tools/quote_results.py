@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from confidence_cells import CONFIDENCE_CELLS
+
 from poseterior.report.faults_table import faults_table
 from poseterior.report.study_tables import markdown_table
 from poseterior.studies import STUDIES
@@ -303,6 +305,7 @@ CELLS: dict[str, dict[str, Cell]] = {
             *((f"flow_prior, {n} views", "detected", n) for n in (2, 3, 4)),
         ),
     },
+    "003": CONFIDENCE_CELLS,
     "004": {
         "Table 1, H36M: SMPL-MDN": _of_n("mesh_mdn", "plain"),
         "Table 1, H36M: SMPL-CVAE": _of_n("mesh_cvae", "plain"),
