@@ -92,10 +92,10 @@ def command_faults() -> Callable[[str], list[str]]:
     command_line = pytest.importorskip("poseterior.cli")
 
     @cache
-    def help_of(name: str) -> str:
+    def help_of(*name: str) -> str:
         text = io.StringIO()
         with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
-            command_line.parse([name, "--help"])
+            command_line.parse([*name, "--help"])
         return text.getvalue()
 
     def faults(command: str) -> list[str]:
@@ -103,7 +103,8 @@ def command_faults() -> Callable[[str], list[str]]:
         if name not in command_line.COMMANDS:
             return [f"no command {name}"]
         options = {word.split("=")[0] for word in rest if word.startswith("--")}
-        known = set(re.findall(r"--[a-z0-9-]+", help_of(name)))
+        part = [] if not rest or rest[0].startswith("-") else rest[:1]  # such as `data people`
+        known = set(re.findall(r"--[a-z0-9-]+", help_of(name, *part)))
         return sorted(f"{name} has no option {option}" for option in options - known)
 
     return faults
