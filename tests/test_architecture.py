@@ -75,6 +75,7 @@ def part(module: str) -> str:
     return module.split(".")[1] if "." in module else "__init__"
 
 
+@cache
 def imports(module: str) -> set[str]:
     """Modules of the package that a module imports anywhere, in functions too."""
     found: set[str] = set()
@@ -141,21 +142,36 @@ def relative_imports(syntax: ast.Module) -> list[int]:
     return [n.lineno for n in ast.walk(syntax) if isinstance(n, ast.ImportFrom) and n.level]
 
 
-@pytest.mark.parametrize("module", SOURCES)
-def test_imports_only_from_lower_floors_or_its_own_folder(module: str) -> None:
-    own = part(module)
-    if own in EVERYWHERE:
-        return
-    assert own in FLOORS, f"give {own} a floor in FLOORS"
-    for other in sorted(imports(module)):
-        there = part(other)
-        assert there in EVERYWHERE or there in FLOORS, f"give {there} a floor in FLOORS"
-        assert (
-            there in EVERYWHERE
-            or there == own
-            or FLOORS[there] < FLOORS[own]
-            or (FLOORS[there] == FLOORS[own] == 1)  # the single files of floor 1
-        ), f"{module} (floor {FLOORS[own]}) imports {other} (floor {FLOORS[there]})"
+def may_import(own: str, there: str) -> bool:
+    """Whether a file of one part of the package may import a file of another."""
+    return (
+        there in EVERYWHERE
+        or there == own
+        or FLOORS[there] < FLOORS[own]
+        or (FLOORS[there] == FLOORS[own] == 1)  # the single files of floor 1
+    )
+
+
+def test_every_part_has_a_floor() -> None:
+    assert {part(module) for module in SOURCES} - EVERYWHERE - set(FLOORS) == set()
+
+
+def test_imports_only_from_lower_floors_or_its_own_folder() -> None:
+    upwards = [
+        f"{module} imports {other}"
+        for module in SOURCES
+        for other in sorted(imports(module))
+        if part(module) not in EVERYWHERE and not may_import(part(module), part(other))
+    ]
+    assert upwards == []
+
+
+def test_the_floors_forbid_the_way_up_and_sideways() -> None:
+    assert may_import("cli", "report")
+    assert may_import("posterior", "seeding")
+    assert may_import("lifters", "errors")
+    assert not may_import("report", "cli")
+    assert not may_import("report", "viewer")
 
 
 def test_imports_are_absolute() -> None:
@@ -170,17 +186,27 @@ def test_no_import_circles() -> None:
         pytest.fail(" -> ".join(error.args[1]))
 
 
-@pytest.mark.parametrize("module", SOURCES)
-def test_nothing_unsafe(module: str) -> None:
-    assert list(unsafe(tree(module))) == []
+def test_nothing_unsafe() -> None:
+    assert {m: lines for m in SOURCES if (lines := list(unsafe(tree(m))))} == {}
 
 
-@pytest.mark.parametrize("module", [m for m in SOURCES if part(m) not in ("cli", "__main__")])
-def test_only_the_command_line_prints_or_reads_arguments(module: str) -> None:
-    calls = {dotted(n.func) for n in ast.walk(tree(module)) if isinstance(n, ast.Call)}
-    names = {dotted(n) for n in ast.walk(tree(module)) if isinstance(n, ast.Attribute)}
-    assert "print" not in calls
-    assert not names & {"sys.argv", "sys.exit"}
+def talks(syntax: ast.Module) -> Iterator[str]:
+    """What a module uses that only the command line may: printing, arguments, leaving."""
+    for node in ast.walk(syntax):
+        if isinstance(node, ast.Call) and dotted(node.func) == "print":
+            yield f"{node.lineno}: print"
+        elif isinstance(node, ast.Attribute) and dotted(node) in ("sys.argv", "sys.exit"):
+            yield f"{node.lineno}: {dotted(node)}"
+
+
+def test_only_the_command_line_prints_or_reads_arguments() -> None:
+    silent = [m for m in SOURCES if part(m) not in ("cli", "__main__")]
+    assert {m: lines for m in silent if (lines := list(talks(tree(m))))} == {}
+
+
+@pytest.mark.parametrize("source", ["print('x')", "sys.exit(1)", "x = sys.argv[1:]"])
+def test_the_search_for_talk_finds_it(source: str) -> None:
+    assert list(talks(ast.parse(source)))
 
 
 BAD_SOURCES = {
@@ -223,19 +249,26 @@ def test_the_search_for_unsafe_lines_is_silent_on_safe_ones() -> None:
     assert list(unsafe(ast.parse(GOOD_SOURCE))) == []
 
 
-@pytest.fixture(scope="module", params=list(SOURCES))
-def module(request: pytest.FixtureRequest) -> ModuleType:
-    return importlib.import_module(request.param)
-
-
-def test_module_is_described_and_its_names_exist(module: ModuleType) -> None:
+def faults_of(module: ModuleType) -> list[str]:
+    """Whether a public module has no docstring, and which names of `__all__` it has not."""
     name = module.__name__
     public = not any(word.startswith("_") for word in name.split("."))
     code = [n for n in tree(name).body if not isinstance(n, ast.Expr)]
-    if public and code:  # an empty __init__.py says nothing and needs no words
-        assert (module.__doc__ or "").strip(), f"{name} has no docstring"
-    for exported in getattr(module, "__all__", []):
-        assert hasattr(module, exported), f"{name}.__all__ names {exported}, which is not there"
+    # An empty __init__.py says nothing and needs no words.
+    silent = public and code and not (module.__doc__ or "").strip()
+    missing = [n for n in getattr(module, "__all__", []) if not hasattr(module, n)]
+    return ["no docstring"] * bool(silent) + [f"__all__ names {n}" for n in missing]
+
+
+def test_modules_are_described_and_their_names_exist() -> None:
+    modules = {name: importlib.import_module(name) for name in SOURCES}
+    assert {m: faults for m in SOURCES if (faults := faults_of(modules[m]))} == {}
+
+
+def test_a_module_without_words_or_with_a_name_too_many_is_found() -> None:
+    module = ModuleType("poseterior.posterior")
+    module.__all__ = ["absent"]  # type: ignore[attr-defined]
+    assert faults_of(module) == ["no docstring", "__all__ names absent"]
 
 
 # Runs in a fresh interpreter, in an empty folder that is also its home.
