@@ -109,6 +109,16 @@ def _disc(results: Results) -> str:
     return "; ".join(said) + ", opaque disc, `sbl`"
 
 
+def _curves(results: Results) -> str:
+    """Figure 1: the areas under the curves, and their bound."""
+    said = []
+    for detector in ("sbl", "rle"):
+        before, after = (_table(results, detector, method) for method in _BEFORE_AFTER)
+        maps = " to ".join(_percent(row, "map") for row in (before, after))
+        said.append(f"{detector} {maps} of {_percent(before, 'mar')}")
+    return "; ".join(said)
+
+
 def _aggregated(results: Results) -> str:
     """Figure 4b: the best threshold and visibility, of the repaired confidences."""
     said = []
@@ -152,6 +162,7 @@ CONFIDENCE_CELLS: dict[str, Cell] = {
     "Table g, lower": _ablation("sbl", "original", "pool_linear", "mse", "conv_sigmoid_pool"),
     "Table h: RLE": _ablation("rle", "original", "lambda_2e-3", "mse", "lambda_2e1"),
     "Table h: SBL": _ablation("sbl", "original", "lambda_2e-3", "mse", "lambda_2e1"),
+    "Figure 1": _curves,
     "Figure 3": _disc,
     "Figure 4b": _aggregated,
 }

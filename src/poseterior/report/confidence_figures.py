@@ -177,6 +177,9 @@ def _sigma(axes: Axes, pairs: _Kept) -> None:
     axes.plot(ends, np.sqrt(2 * np.log(2)) * ends, "--", color=_GREY, label="as it says", zorder=2)
     clean(axes, "", "Sigma of the Gaussian, px of the crop", "Error, px of the crop")
     axes.set(xscale="log", yscale="log", ylim=(0.1, None))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter("")
 
 
 def _of_aggregation(rows: Sequence[Row], kept: _Kept) -> dict[str, Told]:
