@@ -24,7 +24,6 @@ from poseterior.detectors.sbl import SBL, SBLConfig
 from poseterior.errors import InputError
 from poseterior.geometry.skeleton import COCO_17
 from poseterior.metrics.ranked_precision import OKS_THRESHOLDS
-from poseterior.report import study_pictures
 from poseterior.report.confidence_figures import confidence_figures
 from poseterior.report.study_page import write_study
 from poseterior.studies import STUDIES
@@ -46,6 +45,7 @@ from poseterior.studies.study import Scoring, run_study
 from poseterior.studies.workshop import Workshop
 from poseterior.training.begin import new_lifter
 from poseterior.training.seen_people import seen_by
+from studies.drawn_once import draw_once
 
 BACKBONE = ResNetSize(8, (8, 8, 16, 16), (1, 1, 1, 1), "basic")
 CONFIGS: dict[Any, Any] = {
@@ -74,7 +74,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def small_detectors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study_pictures, "_DPI", 20)  # drawing would be half of the time
+    draw_once(monkeypatch, dpi=20)
     for cls, config in CONFIGS.items():
         monkeypatch.setitem(cls.PRESETS, "small", config)
 

@@ -30,6 +30,7 @@ from poseterior.studies.ccnet_mesh import CCNET_MESH
 from poseterior.studies.study import Scoring, run_study
 from poseterior.studies.workshop import Workshop
 from poseterior.training.seen_people import seen_by
+from studies.drawn_once import draw_once
 
 BACKBONE = ResNetSize(8, (8, 8, 16, 16), (1, 1, 1, 1), "basic")
 COUNTS = {"train": 8, "val": 1, "test": 5}
@@ -48,10 +49,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tests share their detector, what it sees and the networks on it."""
+    return tmp_path_factory.mktemp("trained")
+
+
 @pytest.fixture
-def workshop(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+def workshop(folder: Path, trained: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     monkeypatch.setitem(SBL.PRESETS, "small", SBLConfig((96, 128), BACKBONE, 8, 1.5))
-    return Workshop(ccnet_data("people", folder, {}, tmp_path), tmp_path, budget=0.0005)
+    return Workshop(ccnet_data("people", folder, {}, trained), trained, budget=0.0005)
 
 
 def test_bodies_drawn_again_are_where_the_folder_says(folder: Path, tmp_path: Path) -> None:
@@ -128,6 +135,7 @@ def test_the_study_runs_from_end_to_end(
 ) -> None:
     monkeypatch.setattr("poseterior.studies.ccnet_mesh.PRIORS", ("generic",))
     monkeypatch.setattr("poseterior.report.study_plots._DPI", 40)
+    draw_once(monkeypatch, dpi=40)
     assert STUDIES["ccnet_mesh"] is CCNET_MESH
     some = tuple(row for row in CCNET_MESH.rows if row.name != "rle")
     study = replace(CCNET_MESH, rows=some)
