@@ -23,7 +23,7 @@ def test_a_detector_is_trained_and_resumed(run, people, tmp_path, name):
     given = ("train", name, "--data", "people", "--root", people, "--out", out)
     ended = run(*given, "--steps", 1)
     assert ended.code == 0, ended.err
-    assert f"{name} (small): 1 steps of 32" in ended.out
+    assert f"{name} (small): 1 steps of 16" in ended.out
     assert "pck10" in ended.out
     made = json.loads((out / "config.json").read_text())
     assert (made["lifter"], made["skeleton"]) == (name, "coco_17")

@@ -146,7 +146,10 @@ def test_a_strip_cuts_what_does_not_fit(value: float) -> None:
     assert all(3 <= float(v) <= 117 for v in re.findall(r"([\d.]+),[\d.]+", svg))
 
 
-@pytest.mark.parametrize("name", SKELETONS)
+FACES_AND_FINGERS = "coco_wholebody_133"  # too many joints for a drawing of a body
+
+
+@pytest.mark.parametrize("name", [name for name in SKELETONS if name != FACES_AND_FINGERS])
 def test_every_known_skeleton_has_a_body(name: str) -> None:
     skeleton = SKELETONS[name]
     layout = front_layout(skeleton)
@@ -161,7 +164,9 @@ def test_every_known_skeleton_has_a_body(name: str) -> None:
 
 def test_a_skeleton_of_other_joints_has_none() -> None:
     assert front_layout(skeleton_from_tree("dog", [("withers", None), ("tail", "withers")])) is None
-    assert body_figure(diagnosis() | {"skeleton": "dog"}) == ""
+    assert front_layout(SKELETONS[FACES_AND_FINGERS]) is None
+    for name in ("dog", FACES_AND_FINGERS):
+        assert body_figure(diagnosis() | {"skeleton": name}) == ""
 
 
 def test_joints_on_the_body_have_the_colour_of_their_factor(result: dict[str, Any]) -> None:
