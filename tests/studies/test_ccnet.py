@@ -24,7 +24,7 @@ from poseterior.detectors.sbl import SBL, SBLConfig
 from poseterior.errors import InputError
 from poseterior.geometry.skeleton import COCO_17
 from poseterior.metrics.ranked_precision import OKS_THRESHOLDS
-from poseterior.report.confidence_figures import confidence_figures
+from poseterior.report.ccnet_figures import ccnet_figures
 from poseterior.report.study_page import write_study
 from poseterior.studies import STUDIES
 from poseterior.studies.ccnet_ablation import CCNET_ABLATION, VARIANTS
@@ -45,7 +45,6 @@ from poseterior.studies.study import Scoring, run_study
 from poseterior.studies.workshop import Workshop
 from poseterior.training.begin import new_lifter
 from poseterior.training.seen_people import seen_by
-from studies.drawn_once import draw_once
 
 BACKBONE = ResNetSize(8, (8, 8, 16, 16), (1, 1, 1, 1), "basic")
 CONFIGS: dict[Any, Any] = {
@@ -74,7 +73,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def small_detectors(monkeypatch: pytest.MonkeyPatch) -> None:
-    draw_once(monkeypatch, dpi=20)
+    monkeypatch.setattr("poseterior.report.study_pictures._DPI", 20)
     for cls, config in CONFIGS.items():
         monkeypatch.setitem(cls.PRESETS, "small", config)
 
@@ -242,13 +241,13 @@ def test_aggregation_and_ablation(folder: Path, tmp_path: Path) -> None:
     assert len({row["mar"] for row in rows}) == 1
     for kinds in (result["details"][0][key] for key in ("original", "ccnet", "visibility")):
         assert sum(kinds["visible"]) == pytest.approx(1)
-    assert set(confidence_figures(result)) == {"thresholds", "histograms"}
+    assert set(ccnet_figures(result)) == {"thresholds", "histograms"}
     assert len(write_study(result, tmp_path / "page")) == 5
     names = [row.name for row in CCNET_ABLATION.rows]
     assert len(names) == 2 * len(VARIANTS) - 2
     for name in (
-        "sbl_conv_sigmoid_pool", "sbl_pool_linear", "sbl_mse", "rle_soap", "rle_lower_layer",
-        "rle_with_prediction_and_confidence",
+        "sbl_original", "sbl_conv_sigmoid_pool", "sbl_pool_linear", "sbl_mse", "rle_soap",
+        "rle_lower_layer", "rle_with_prediction_and_confidence",
     ):  # fmt: skip
         result = run_study(CCNET_ABLATION, bench, ALL, only=name)
     row = {(r["detector"], r["method"]): r for r in result["rows"]}
@@ -258,7 +257,7 @@ def test_aggregation_and_ablation(folder: Path, tmp_path: Path) -> None:
         [row["sbl", "pool_linear"][key] for key in same], rel=1e-6
     )
     assert row["sbl", "conv_sigmoid_pool"]["ause_keypoint"] != row["sbl", "mse"]["ause_keypoint"]
-    assert "sbl: points of mAP from mse's" in result["notes"][0]
+    assert "sbl: points of mAP from its own" in result["notes"][0]
 
 
 def test_what_cannot_be(folder: Path, tmp_path: Path) -> None:

@@ -30,7 +30,6 @@ from poseterior.studies.ccnet_mesh import CCNET_MESH
 from poseterior.studies.study import Scoring, run_study
 from poseterior.studies.workshop import Workshop
 from poseterior.training.seen_people import seen_by
-from studies.drawn_once import draw_once
 
 BACKBONE = ResNetSize(8, (8, 8, 16, 16), (1, 1, 1, 1), "basic")
 COUNTS = {"train": 8, "val": 1, "test": 5}
@@ -135,7 +134,7 @@ def test_the_study_runs_from_end_to_end(
 ) -> None:
     monkeypatch.setattr("poseterior.studies.ccnet_mesh.PRIORS", ("generic",))
     monkeypatch.setattr("poseterior.report.study_plots._DPI", 40)
-    draw_once(monkeypatch, dpi=40)
+    monkeypatch.setattr("poseterior.report.study_pictures._DPI", 40)
     assert STUDIES["ccnet_mesh"] is CCNET_MESH
     some = tuple(row for row in CCNET_MESH.rows if row.name != "rle")
     study = replace(CCNET_MESH, rows=some)

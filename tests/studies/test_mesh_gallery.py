@@ -29,7 +29,6 @@ from poseterior.studies.mesh_gallery import MESH_GALLERY
 from poseterior.studies.mesh_table import DRAWN
 from poseterior.studies.study import Scoring, run_study
 from poseterior.studies.workshop import Workshop
-from studies.drawn_once import draw_once
 from studies.test_mesh_table import BODY, TINY, data, fixed, turns
 
 
@@ -50,7 +49,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(cls.PRESETS, "small", cls.Config(**changes))
     monkeypatch.setitem(DRAWN, "small", 30)
     monkeypatch.setattr("poseterior.studies.gallery_fitting._MOTIONS", 64)
-    draw_once(monkeypatch, dpi=60)
+    monkeypatch.setattr("poseterior.report.study_pictures._DPI", 60)
 
 
 def _error_mm(cell: dict[str, Any], truth: dict[str, Any]) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import os
 import shlex
@@ -16,6 +15,7 @@ from poseterior.batch.confidence_scores import ScoredResults
 from poseterior.batch.provenance import versions
 from poseterior.confidence.detector_scores import score_note
 from poseterior.confidence.matching import RULE
+from poseterior.data.fingerprint import file_fingerprint
 
 __all__ = ["confidence_notes", "made_by"]
 
@@ -67,7 +67,7 @@ def made_by(
     return {
         "command": _command(options, files, out, fit_on),
         "options": asdict(options),
-        "data": {str(path): _fingerprint(path) for path in (*files, *(fit_on or ()))},
+        "data": {str(path): file_fingerprint(path) for path in (*files, *(fit_on or ()))},
         "versions": versions() | {name: importlib.metadata.version(name) for name in libraries},
     }
 
@@ -87,8 +87,3 @@ def _command(
     words += ["--fit-on", *fit_on] if fit_on else []
     words += ["--out", out] if out is not None else []
     return shlex.join(map(str, words))
-
-
-def _fingerprint(path: Path) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]

@@ -7,7 +7,6 @@ log can be read in pieces, and what a kill left of a frame's records is found an
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from poseterior.data.fingerprint import file_fingerprint
 from poseterior.data.frames import Frame
 from poseterior.data.npz_writer import make_folder, replacing
 from poseterior.errors import InputError, require
@@ -152,8 +152,7 @@ class DetectionLog:
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits of all records."""
-        with self._path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        return file_fingerprint(self._path)
 
 
 def _put(rows: np.ndarray, keypoints: Keypoints) -> None:

@@ -1,15 +1,22 @@
-"""Few digits that tell tensors from others: which weights a result was made with."""
+"""Few digits that tell tensors, or a file, from others: what a result was made with."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["tensors_fingerprint"]
+__all__ = ["file_fingerprint", "tensors_fingerprint"]
+
+
+def file_fingerprint(path: str | os.PathLike[str]) -> str:
+    """16 hexadecimal digits of a file's content; `OSError` where it cannot be read."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
 
 
 def tensors_fingerprint(tensors: Mapping[str, Tensor], *settings: object) -> str:

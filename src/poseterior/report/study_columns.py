@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from poseterior.report.confidence_columns import CONFIDENCE_COLUMNS, CONFIDENCE_MAIN
+from poseterior.report.ccnet_columns import CCNET_COLUMNS, CCNET_MAIN
 from poseterior.report.numbers import NUMBERS, finite, named
 
 __all__ = ["MAIN", "README", "Column", "better", "cell_text", "column", "heading", "present"]
@@ -105,7 +105,7 @@ _COLUMNS = {
                "Standard deviation of the latent, chosen on held-out poses.",
                "The method has no temperature."),
         Column("steps", "Steps", "", 0, "", "Steps of training.", _UNTRAINED),
-        *(Column(*each) for each in CONFIDENCE_COLUMNS),
+        *(Column(*each) for each in CCNET_COLUMNS),
         Column("invalid", "Not scored", "poses", 0, ""),
     )
 }  # fmt: skip
@@ -130,7 +130,7 @@ MAIN: dict[str, tuple[str, ...]] = {
         ("n", "mpjpe_mm", "re_mm", "vertex_mm", "ece_median"),
     ),
     "mesh_gallery": ("shown", "nearest_mm"),
-    **CONFIDENCE_MAIN,
+    **CCNET_MAIN,
     "mesh_fitting": (
         "views", "mpjpe_mm", "pa_mpjpe_mm", "vertex_mm", "ece_median", "coverage_90",
         "effective_number", "seconds_per_person",

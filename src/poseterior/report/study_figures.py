@@ -13,31 +13,25 @@ from poseterior.report.occlusion_plot import occlusion_section
 from poseterior.report.parts import chart, missing, section
 from poseterior.report.study_columns import better, column
 from poseterior.report.study_gallery import gallery_section
-from poseterior.report.study_pictures import confidence_section, pictures_section
+from poseterior.report.study_pictures import Pictures, pictures_section
 from poseterior.report.study_rows import row_name, study_name, study_rows
 from poseterior.report.study_tables import breakable
 
 __all__ = ["figures", "reliabilities"]
 
+_ALL_PICTURES = ("mesh_gallery", "ccnet_aggregation")
+_PICTURED = (*_ALL_PICTURES, "ccnet_mesh")
 
-def figures(result: Mapping[str, Any]) -> str:
-    """The charts that the study is about."""
+
+def figures(result: Mapping[str, Any], pictures: Pictures) -> str:
+    """The charts that the study is about, and its pictures."""
+    name = study_name(result)
     draw = {
         "table1": _scatter, "samples": _curves, "diversity": _diversity, "mesh_table": _curves,
-        "mesh_ablation": _curves, "mesh_samples": _curves,
-        "mesh_gallery": pictures_section, "ccnet_table": _confidence,
-        "ccnet_aggregation": confidence_section, "ccnet_occlusion": occlusion_section,
-        "ccnet_mesh": _fitted,
+        "mesh_ablation": _curves, "mesh_samples": _curves, "ccnet_occlusion": occlusion_section,
     }  # fmt: skip
-    return draw.get(study_name(result), _dots)(result)
-
-
-def _fitted(result: Mapping[str, Any]) -> str:
-    return _dots(result) + pictures_section(result)
-
-
-def _confidence(result: Mapping[str, Any]) -> str:
-    return _dots(result) + confidence_section(result)
+    charts_of = "" if name in _ALL_PICTURES else draw.get(name, _dots)(result)
+    return charts_of + (pictures_section(pictures) if pictures or name in _PICTURED else "")
 
 
 def _scatter(result: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from poseterior.report import study_tables as tables
 from poseterior.report.parts import asset, section
 from poseterior.report.study_columns import README, column
 from poseterior.report.study_figures import figures, reliabilities
-from poseterior.report.study_pictures import write_pictures
+from poseterior.report.study_pictures import Pictures, draw_pictures, write_pictures
 from poseterior.report.study_pivot import has_counts, pivot
 from poseterior.report.study_published import published_html, published_table
 from poseterior.report.study_rows import Row, row_name, study_name, study_rows
@@ -57,13 +57,14 @@ def write_study(result: Mapping[str, Any], out: Path) -> list[Path]:
         InputError: the folder cannot be made or written.
     """
     name = study_name(result)
+    drawn = draw_pictures(result)
     texts = {
         "csv": tables.csv_text(result),
         "md": study_markdown(result),
-        "html": study_html(result),
+        "html": study_html(result, drawn),
     }
     folder = make_folder(out)
-    pictures = write_pictures(result, folder)
+    pictures = write_pictures(result, drawn, folder)
     for picture in pictures:
         texts["md"] += f"\n![{tables.plain(_title(result))}]({picture.name})\n"
     for suffix, content in texts.items():
@@ -110,8 +111,10 @@ def study_markdown(result: Mapping[str, Any]) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def study_html(result: Mapping[str, Any]) -> str:
+def study_html(result: Mapping[str, Any], pictures: Pictures | None = None) -> str:
     """The page: charts, tables, notes, a reliability curve for each row, what made the result.
+
+    `pictures`, if they are drawn already, are those of `draw_pictures`.
 
     Raises:
         ValueError: as `write_study`.
@@ -120,7 +123,7 @@ def study_html(result: Mapping[str, Any]) -> str:
         "title": escape(_title(result)),
         "style": asset("report.css") + asset("study.css"),
         "header": _header(result),
-        "charts": figures(result),
+        "charts": figures(result, draw_pictures(result) if pictures is None else pictures),
         "tables": _tables(result) + published_html(result),
         "reliability": reliabilities(result),
         "provenance": provenance(result),

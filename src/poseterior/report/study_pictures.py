@@ -1,4 +1,4 @@
-"""A study's PNG files: one chart, or a figure for each row of a gallery."""
+"""A study's pictures, drawn once for their PNG files and the page."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import io
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from poseterior.data.npz_writer import replacing
-from poseterior.report.confidence_figures import confidence_figures
+from poseterior.report.ccnet_figures import ccnet_figures
 from poseterior.report.mesh_gallery import gallery_figures
 from poseterior.report.parts import missing, section
 from poseterior.report.study_plots import write_study_plot
@@ -19,34 +19,81 @@ from poseterior.report.study_rows import Row, row_name, study_name, study_rows
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["confidence_section", "pictures_section", "write_pictures"]
+__all__ = ["Picture", "Pictures", "draw_pictures", "pictures_section", "write_pictures"]
 
 _DPI, _COLORS = 150, 256
 
 
-def write_pictures(result: Mapping[str, Any], folder: Path) -> list[Path]:
-    """NAME.png of rows with numbers, NAME_ROW.png of each with people, where there are any.
+class Picture(NamedTuple):
+    """A drawn figure, and in words.
 
-    Studies of confidence have NAME_FIGURE.png besides.
+    Attributes:
+        title: of its section.
+        lead: what is to be seen.
+        told: its numbers, for those who cannot see it.
+        inches: width and height.
+        png: the file's bytes.
+    """
+
+    title: str
+    lead: str
+    told: str
+    inches: tuple[float, float]
+    png: bytes
+
+
+Pictures = Mapping[str, Picture]  # by the end of the file's name
+
+
+def draw_pictures(result: Mapping[str, Any]) -> dict[str, Picture]:
+    """The figures of rows that have people, and those of the studies of confidence."""
+    rows = {row_name(row): row for row in study_rows(result)}
+    drawn = {}
+    for name, draw in gallery_figures(result).items():
+        row = rows[name]
+        title = str(row.get("title") or name)
+        drawn[name] = _picture(title, _words(row), _told(row), draw())
+    for name, told in ccnet_figures(result).items():
+        drawn[name] = _picture(told.title, told.words, told.words, told.draw(), photographs=True)
+    return drawn
+
+
+def write_pictures(result: Mapping[str, Any], pictures: Pictures, folder: Path) -> list[Path]:
+    """NAME.png of rows with numbers, and NAME_PICTURE.png of each picture.
 
     Raises:
         InputError: a path that cannot be written.
     """
-    name, drawn = study_name(result), gallery_figures(result)
-    gallery = bool(drawn) and all(row.get("people") for row in study_rows(result))
+    name = study_name(result)
+    gallery = bool(pictures) and all(row.get("people") for row in study_rows(result))
     chart = None if gallery else write_study_plot(result, folder / f"{name}.png")
     files = [chart] if chart else []
-    photographs = confidence_figures(result)
-    drawn = drawn | {key: told.draw for key, told in photographs.items()}
-    for row, make in drawn.items():
-        path = folder / f"{name}_{row}.png"
+    for end, picture in pictures.items():
+        path = folder / f"{name}_{end}.png"
         with replacing(path) as temporary:
-            temporary.write_bytes(_png(make(), row in photographs))
+            temporary.write_bytes(picture.png)
         files.append(path)
     return files
 
 
-def _png(figure: Figure, photographs: bool = False) -> bytes:
+def pictures_section(pictures: Pictures) -> str:
+    """All of them, within the page."""
+    if not pictures:
+        return missing("Pictures", "No row has people to draw.")
+    return "".join(
+        section(picture.title, f'<p class="lead">{escape(picture.lead)}</p>', _embedded(picture))
+        for picture in pictures.values()
+    )
+
+
+def _picture(
+    title: str, lead: str, told: str, figure: Figure, photographs: bool = False
+) -> Picture:
+    width, height = figure.get_size_inches()
+    return Picture(title, lead, told, (width, height), _png(figure, photographs))
+
+
+def _png(figure: Figure, photographs: bool) -> bytes:
     """In 256 colours, which shaded bodies of a few hues do well with, at a third of the bytes.
 
     A figure with photographs keeps all its colours.
@@ -63,37 +110,13 @@ def _png(figure: Figure, photographs: bool = False) -> bytes:
     return small.getvalue()
 
 
-def confidence_section(result: Mapping[str, Any]) -> str:
-    """The figures of a study of confidence, within the page."""
-    return "".join(
-        section(told.title, f'<p class="lead">{escape(told.words)}</p>',
-                _embedded(told.draw(), told.title, told.words, photographs=True))
-        for told in confidence_figures(result).values()
-    )  # fmt: skip
-
-
-def pictures_section(result: Mapping[str, Any]) -> str:
-    """The figures of all rows that have people, within the page."""
-    drawn = gallery_figures(result)
-    if not drawn:
-        return missing("Pictures", "No row has people to draw.")
-    rows = {row_name(row): row for row in study_rows(result)}
-    return "".join(_section(rows[name], make()) for name, make in drawn.items())
-
-
-def _section(row: Row, figure: Figure) -> str:
-    title = str(row.get("title") or row_name(row))
-    lead = f'<p class="lead">{escape(_words(row))}</p>'
-    return section(title, lead, _embedded(figure, title, _told(row)))
-
-
-def _embedded(figure: Figure, title: str, told: str, photographs: bool = False) -> str:
+def _embedded(picture: Picture) -> str:
     """A picture within the page, and in words."""
-    coded = base64.b64encode(_png(figure, photographs)).decode("ascii")
-    wide, high = (round(96 * inches) for inches in figure.get_size_inches())
+    coded = base64.b64encode(picture.png).decode("ascii")
+    wide, high = (round(96 * inches) for inches in picture.inches)
     return (
-        f'<div class="scroll wide" tabindex="0" role="region" aria-label="{escape(title)}">'
-        f'<img src="data:image/png;base64,{coded}" alt="{escape(told)}" '
+        f'<div class="scroll wide" tabindex="0" role="region" aria-label="{escape(picture.title)}">'
+        f'<img src="data:image/png;base64,{coded}" alt="{escape(picture.told)}" '
         f'width="{wide}" height="{high}"></div>'
     )
 

@@ -44,15 +44,15 @@ def _run(detector: str, variant: str, workshop: Workshop, scoring: Scoring) -> R
 
 
 def _notes(rows: Rows) -> Sequence[str]:
-    """How far the variants are from each other."""
+    """What each variant adds to the detector's own confidence."""
     said = []
     for detector in DETECTORS:
         found = {row["method"]: row["map"] for row in rows if row["detector"] == detector}
-        if "mse" not in found:
+        if "original" not in found:
             continue
-        learnt = {name: value for name, value in found.items() if name not in ("original", "mse")}
-        each = ", ".join(f"{name} {100 * (v - found['mse']):+.2f}" for name, v in learnt.items())
-        said.append(f"{detector}: points of mAP from mse's {100 * found['mse']:.1f}: {each}.")
+        own = found.pop("original")
+        each = ", ".join(f"{name} {100 * (value - own):+.2f}" for name, value in found.items())
+        said.append(f"{detector}: points of mAP from its own {100 * own:.1f}: {each}.")
     return said
 
 

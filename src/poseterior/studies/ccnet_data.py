@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from poseterior.data.crop_source import CropSource
+from poseterior.data.fingerprint import file_fingerprint
 from poseterior.data.people_crops import PeopleCrops
 from poseterior.errors import InputError, known, require
 from poseterior.geometry.skeleton import COCO_17
@@ -84,15 +84,9 @@ def ccnet_data(
 
 
 def _about(root: Path, split: str, people: PeopleCrops) -> dict[str, Any]:
-    digest = _digest(Path(root) / f"annotations_{split}.json")
-    return {"people": len(people), "fingerprint": digest}
+    return {"people": len(people), "fingerprint": _digest(Path(root) / f"annotations_{split}.json")}
 
 
 def _digest(path: Path) -> str:
-    """16 hexadecimal digits of a file's content."""
     require(path.is_file(), path, "", expected="a file", found="none")
-    with path.open("rb") as stream:
-        hashed = sha256()
-        while part := stream.read(1 << 20):
-            hashed.update(part)
-    return hashed.hexdigest()[:16]
+    return file_fingerprint(path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from poseterior.report.confidence_people import people_figure
+from poseterior.report.ccnet_people import people_figure
 from poseterior.report.png import clean, panels
 from poseterior.report.study_rows import Row, study_name, study_rows
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Told", "confidence_figures"]
+__all__ = ["Told", "ccnet_figures"]
 
 _COLOURS = {
     "original": "#d55e00", "closed_form_mean": "#b8a5d6", "closed_form_predicted": "#8a63b8",
@@ -51,7 +51,7 @@ class Told(NamedTuple):
     draw: Callable[[], Figure]
 
 
-def confidence_figures(result: Mapping[str, Any]) -> dict[str, Told]:
+def ccnet_figures(result: Mapping[str, Any]) -> dict[str, Told]:
     """By the end of the file's name; empty for other studies and results without details."""
     rows, details = study_rows(result), result.get("details") or ()
     kept = [(rows[each["row"]], each) for each in details]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["CONFIDENCE_COLUMNS", "CONFIDENCE_MAIN"]
+__all__ = ["CCNET_COLUMNS", "CCNET_MAIN"]
 
 _COCO = "COCO's evaluation of keypoints, OKS 0.50 to 0.95, with true boxes; times 100."
 _AUSE = "Area between the sparsification curve and the ideal one, of 1 - {}; times 100."
@@ -24,7 +24,7 @@ def _number(
     return key, heading, "", digits, better, meaning, "Nobody to measure it on.", scale
 
 
-CONFIDENCE_COLUMNS = (
+CCNET_COLUMNS = (
     _number("map", "mAP", _COCO),
     _number("mar", "mAR", f"{_COCO} No confidence changes it.", ""),
     _number("ap50", "AP50", "The same at OKS 0.50."),
@@ -54,7 +54,7 @@ CONFIDENCE_COLUMNS = (
 )  # fmt: skip
 
 # What the page's first table shows.
-CONFIDENCE_MAIN: dict[str, tuple[str, ...]] = {
+CCNET_MAIN: dict[str, tuple[str, ...]] = {
     "ccnet_table": (
         "map", "mar", "ause_instance", "ause_keypoint", "pearson_instance", "pearson_keypoint",
     ),
