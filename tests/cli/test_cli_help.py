@@ -129,5 +129,6 @@ def test_info_tells_versions_lifters_skeletons_and_formats(run):
 
     ended = run("info")
     assert (ended.code, ended.err) == (0, "")
-    for word in (__version__, torch.__version__, *LIFTERS, *SKELETONS, *FORMATS):
+    repairs = ("closed_form", "isotonic", "temperature", "ccnet")
+    for word in (__version__, torch.__version__, *LIFTERS, *repairs, *SKELETONS, *FORMATS):
         assert word in ended.out

@@ -217,6 +217,12 @@ def test_the_table_has_just_its_keys_and_goes_on(folder: Path, tmp_path: Path) -
         assert len({row["mar"] for row in result["rows"] if row["detector"] == detector}) == 1
     assert result["rows"][:6] == first["rows"]
     assert sum("reached" in note for note in result["notes"]) == 8
+    details = {each["row"]: each for each in result["details"]}
+    for place in (5, 11):  # by what it sees, the last as the table has it
+        row, by_inputs = result["rows"][place], details[place]["inputs"]
+        assert list(by_inputs) == ["penultimate", "with_prediction_and_confidence"]
+        assert by_inputs["with_prediction_and_confidence"]["map"] == row["map"]
+        assert by_inputs["penultimate"]["ause_keypoint"] != row["ause_keypoint"]
     weights = {path: path.read_bytes() for path in tmp_path.rglob("model.safetensors")}
     run_study(CCNET_ABLATION, bench, ALL, only="sbl_mse")
     run_study(CCNET_TABLE, bench, ALL)

@@ -9,13 +9,15 @@ __all__ = ["Info"]
 
 @dataclass(frozen=True)
 class Info:
-    """Versions, devices, lifters, detectors, skeletons and formats."""
+    """Versions, devices, lifters, detectors, repairs of confidences, skeletons and formats."""
 
     def run(self) -> None:
         """Print them."""
         import torch
 
         from poseterior.batch.provenance import versions
+        from poseterior.confidence.ccnet import CCNet
+        from poseterior.confidence.repair import METHODS
         from poseterior.data.keypoint_files import FORMATS
         from poseterior.detectors import DETECTORS
         from poseterior.geometry.skeleton import SKELETONS
@@ -31,6 +33,7 @@ class Info:
             "lifters": ", ".join(LIFTERS),
             "lifters over bodies": ", ".join(MESH_LIFTERS),
             "detectors": ", ".join([*DETECTORS, *CROP_DETECTORS]),
+            "confidences": ", ".join([*METHODS, CCNet.name]),
             "with weights": ", ".join(shipped_lifters()) or "none",
             "skeletons": ", ".join(SKELETONS),
             "keypoint formats": ", ".join(FORMATS),

@@ -16,7 +16,7 @@ error for a Laplace distribution.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -69,7 +69,8 @@ class RLE(CropDetector):
     name = "rle"
     Config = RLEConfig
     PRESETS: ClassVar[dict[str, RLEConfig]] = {
-        "small": RLEConfig((96, 128), THIN_RESNET_10),
+        # Confidences are read off the last features alone: the more of them, the more is told.
+        "small": RLEConfig((96, 128), replace(THIN_RESNET_10, widths=(24, 48, 96, 384))),
         "paper": RLEConfig(),
     }
     config: RLEConfig

@@ -60,7 +60,7 @@ class SBL(CropDetector):
     name = "sbl"
     Config = SBLConfig
     PRESETS: ClassVar[dict[str, SBLConfig]] = {
-        "small": SBLConfig((96, 128), THIN_RESNET_10, 64, 1.5),
+        "small": SBLConfig((96, 128), THIN_RESNET_10, 112, 1.5),
         "paper": SBLConfig(),
     }
     config: SBLConfig

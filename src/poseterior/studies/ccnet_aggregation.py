@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseterior.confidence.aggregation import THRESHOLD, mean_above, mean_by_visibility
-from poseterior.studies.ccnet_bench import DETECTORS, Said, network_of, said_of, seen_of
+from poseterior.studies.ccnet_bench import DETECTORS, Said, ccnet_of, said_of, seen_of
 from poseterior.studies.ccnet_data import ccnet_data
 from poseterior.studies.ccnet_methods import original
 from poseterior.studies.ccnet_scored import Judge
@@ -29,7 +29,7 @@ def _run(detector: str, workshop: Workshop, scoring: Scoring) -> Rows:
     checked_every(scoring)
     seen = seen_of(workshop, detector)
     judge = Judge.of(workshop, seen)
-    learnt = said_of(network_of(workshop, detector), seen)
+    learnt = said_of(ccnet_of(workshop, detector), seen)
     rows: Rows = []
     for method, said in (("original", original(seen)), ("ccnet", learnt)):
         ways: dict[str, tuple[float | None, NDArray[np.float64]]] = {

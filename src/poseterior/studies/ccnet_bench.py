@@ -24,13 +24,16 @@ from poseterior.training.fit import fit
 from poseterior.training.known_lifters import CROP_DETECTORS
 from poseterior.training.recipes import recipe
 
-__all__ = ["DETECTORS", "FITTED_ON", "Said", "detector_of", "network_of", "people_data", "said_of",
-           "seen_of"]  # fmt: skip
+__all__ = ["DETECTORS", "FITTED_ON", "INPUTS", "Said", "ccnet_of", "detector_of", "network_of",
+           "people_data", "said_of", "seen_of"]  # fmt: skip
 
 DETECTORS = tuple(CROP_DETECTORS)
 # People that confidences are fitted on: as the detector's training sees them (the paper's way,
 # and the studies'), as they are, and others than it was trained on.
 FITTED_ON = ("augmented", "train", "val")
+# What the studies' networks see. The paper's see penultimate features alone; but the means of the
+# few maps of a small heatmap detector do not tell how high its peaks are.
+INPUTS = {"small": "with_prediction_and_confidence", "paper": "penultimate"}
 
 
 class Said(NamedTuple):
@@ -87,10 +90,17 @@ def seen_of(workshop: Workshop, name: str, people: str = "test") -> SeenPeople:
         )  # fmt: skip
 
 
+def ccnet_of(workshop: Workshop, name: str, fitted_on: str = FITTED_ON[0]) -> CCNet:
+    """The confidence network on a detector, as all studies but the ablation have it."""
+    return network_of(workshop, name, fitted_on, inputs=INPUTS[workshop.preset])
+
+
 def network_of(
     workshop: Workshop, name: str, fitted_on: str = FITTED_ON[0], **options: Any
 ) -> CCNet:
     """A confidence network of `CCNetConfig(channels, **options)` on a detector, or found."""
+    published = CCNetConfig(1)
+    options = {key: v for key, v in options.items() if v != getattr(published, key)}
     seen = seen_of(workshop, name, fitted_on)
     key = [fitted_on, *(f"{option}_{value}" for option, value in sorted(options.items()))]
     out = workshop.out / "checkpoints" / "ccnet" / "_".join([name, *key])

@@ -24,7 +24,7 @@ from poseterior.meshes.motion.fixed_bodies import FixedBodies, landmark_target
 from poseterior.meshes.parameters import BodyParameters
 from poseterior.meshes.regressors.mesh_lifter import MeshLifter
 from poseterior.meshes.rendering.people import RenderedPeople
-from poseterior.studies.ccnet_bench import Said, network_of, people_data, said_of, seen_of
+from poseterior.studies.ccnet_bench import Said, ccnet_of, people_data, said_of, seen_of
 from poseterior.studies.ccnet_bodies import TrueBodies, rendered_again, true_bodies
 from poseterior.studies.ccnet_seen import SeenPeople
 from poseterior.studies.workshop import Workshop
@@ -92,7 +92,7 @@ class Fitter:
         lifter = _lifter(source)
         truth = true_bodies(source, people, "test", rows.tolist())
         seen = seen_of(workshop, name)
-        said = said_of(network_of(workshop, name), seen)
+        said = said_of(ccnet_of(workshop, name), seen)
         keypoints = detected(seen, people.affine, rows, truth)
         test = FixedBodies(
             keypoints, truth.parameters, landmark_target(truth.body, truth.parameters, H36M_17),

@@ -10,7 +10,7 @@ import numpy as np
 from poseterior.confidence.aggregation import mean_above, mean_by_visibility
 from poseterior.confidence.closed_form import AREAS, ClosedForm
 from poseterior.confidence.repair import Repair
-from poseterior.studies.ccnet_bench import FITTED_ON, Said, network_of, said_of, seen_of
+from poseterior.studies.ccnet_bench import FITTED_ON, Said, ccnet_of, said_of, seen_of
 from poseterior.studies.ccnet_seen import SeenPeople
 from poseterior.studies.workshop import Workshop
 
@@ -49,5 +49,5 @@ def said_by_all(workshop: Workshop, name: str, fitted_on: str = FITTED_ON[0]) ->
     """Every one of `METHODS` of the people of test, with what is fitted fitted on some."""
     seen = seen_of(workshop, name)
     said = {"original": original(seen), **repaired(seen_of(workshop, name, fitted_on), seen)}
-    said["ccnet"] = said_of(network_of(workshop, name, fitted_on), seen)
+    said["ccnet"] = said_of(ccnet_of(workshop, name, fitted_on), seen)
     return {method: said[method] for method in METHODS}

@@ -27,7 +27,7 @@ from poseterior.errors import require
 from poseterior.geometry.skeleton import COCO_17
 from poseterior.meshes.rendering.crops import blurred_disc, opaque_disc
 from poseterior.metrics.correlation import Pearson
-from poseterior.studies.ccnet_bench import DETECTORS, detector_of, network_of, people_data
+from poseterior.studies.ccnet_bench import DETECTORS, ccnet_of, detector_of, people_data
 from poseterior.studies.ccnet_data import ccnet_data
 from poseterior.studies.mesh_scored import with_intervals
 from poseterior.studies.study import Row, Rows, Scoring, Study
@@ -87,7 +87,7 @@ def _run(name: str, workshop: Workshop, scoring: Scoring) -> Rows:
     """The rows of one detector."""
     people = people_data(workshop).people["test"]
     rows = visible_wrists(people, scoring.every, _PEOPLE[workshop.preset])
-    detector, network = detector_of(workshop, name), network_of(workshop, name).eval()
+    detector, network = detector_of(workshop, name), ccnet_of(workshop, name).eval()
     found: Rows = []
     shown = rows[[_plainest(people, rows)]]
     for occluder in OCCLUDERS:
@@ -116,7 +116,7 @@ def _measured(
     parts: dict[str, list[Tensor]] = {method: [] for method in _METHODS}
     for some in _blocks(rows):
         hidden = occluded(people, some, *disc)
-        seen = seen_by(detector, hidden, np.arange(len(some)))
+        seen = seen_by(detector, hidden, np.arange(len(some)), network.config.inputs)
         with torch.no_grad():
             said = network(seen.features)
         nothing = torch.full((len(some),), torch.nan)

@@ -11,8 +11,17 @@ from functools import partial
 from typing import Any
 
 from poseterior.confidence.aggregation import mean_above
+from poseterior.confidence.ccnet import CCNet
 from poseterior.errors import require
-from poseterior.studies.ccnet_bench import DETECTORS, FITTED_ON, network_of, said_of, seen_of
+from poseterior.studies.ccnet_bench import (
+    DETECTORS,
+    FITTED_ON,
+    INPUTS,
+    ccnet_of,
+    network_of,
+    said_of,
+    seen_of,
+)
 from poseterior.studies.ccnet_data import ccnet_data
 from poseterior.studies.ccnet_examples import examples
 from poseterior.studies.ccnet_methods import said_by_all
@@ -57,6 +66,7 @@ def _run(detector: str, workshop: Workshop, scoring: Scoring) -> Rows:
     }
     rows[-1]["details"] |= {
         "fitted_on": _fitted_on(workshop, detector, judge),
+        "inputs": _by_inputs(workshop, detector, judge),
         "examples": examples(workshop, detector, said),
     }
     return rows
@@ -64,11 +74,21 @@ def _run(detector: str, workshop: Workshop, scoring: Scoring) -> Rows:
 
 def _fitted_on(workshop: Workshop, detector: str, judge: Judge) -> dict[str, dict[str, Any]]:
     """What CCNet comes to when it is fitted on other people than the table's."""
-    keys, found = ("map", "ause_instance", "ause_keypoint", "details"), {}
-    for people in FITTED_ON:
-        row = judge.row(said_of(network_of(workshop, detector, people), judge.seen))
-        found[people] = {key: row[key] for key in keys[:-1]} | {"ece": row["details"]["ece"]}
-    return found
+    return {people: _in_short(judge, ccnet_of(workshop, detector, people)) for people in FITTED_ON}
+
+
+def _by_inputs(workshop: Workshop, detector: str, judge: Judge) -> dict[str, dict[str, Any]]:
+    """What it comes to by what it sees: as the paper's does, and as the table's."""
+    return {
+        inputs: _in_short(judge, network_of(workshop, detector, inputs=inputs))
+        for inputs in dict.fromkeys(["penultimate", INPUTS[workshop.preset]])
+    }
+
+
+def _in_short(judge: Judge, network: CCNet) -> dict[str, Any]:
+    row = judge.row(said_of(network, judge.seen))
+    keys = ("map", "ause_instance", "ause_keypoint")
+    return {key: row[key] for key in keys} | {"ece": row["details"]["ece"]}
 
 
 def _of(rows: Rows, detector: str, method: str) -> dict[str, Any] | None:
@@ -91,6 +111,7 @@ def _notes(rows: Rows) -> Sequence[str]:
         said += [_fall(detector, of, before, after) for of in ("instance", "keypoint")]
         said.append(_by_threshold(rows, detector))
         said.append(_other_fits(detector, after["details"]["fitted_on"]))
+        said.append(_other_inputs(detector, before, after["details"]["inputs"]))
     return said
 
 
@@ -134,6 +155,15 @@ def _other_fits(detector: str, found: Any) -> str:
         for people, row in found.items()
     )
     return f"{detector}: CCNet fitted on people of train {each}."
+
+
+def _other_inputs(detector: str, before: Any, found: Any) -> str:
+    each = "; ".join(
+        f"{inputs.replace('_', ' ')}: mAP {100 * (row['map'] - before['map']):+.2f}, AUSE of "
+        f"instances {100 * row['ause_instance']:.2f}, of keypoints {100 * row['ause_keypoint']:.2f}"
+        for inputs, row in found.items()
+    )
+    return f"{detector}: CCNet by what it sees of its detector (the last: the table's): {each}."
 
 
 CCNET_TABLE = Study(

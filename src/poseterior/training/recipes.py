@@ -125,7 +125,7 @@ _RLE_PAPER = replace(_SBL_PAPER, steps=270 * 1171, decay_at=(170 / 270, 200 / 27
 # The same losses on two CPU cores, where many steps of few people are better than few of many. No
 # average: batch normalisation has none of its statistics.
 _CROPS = FitConfig(
-    steps=18_000, batch_size=16, learning_rate=2e-3, weight_decay=1e-2, warmup_steps=200,
+    steps=20_000, batch_size=16, learning_rate=2e-3, weight_decay=1e-2, warmup_steps=200,
     final_fraction=0.001, clip_norm=10.0, validate_every=0, save_every=2000, log_every=500,
 )  # fmt: skip
 
@@ -162,7 +162,7 @@ RECIPES: dict[str, dict[str, FitConfig]] = {
     "mesh_cvae": {"small": _MESH, "paper": _HMR_PAPER},
     "prohmr": {"small": _MESH, "paper": _PROHMR_PAPER},
     "sbl": {"small": _CROPS, "paper": _SBL_PAPER},
-    "rle": {"small": replace(_CROPS, steps=24_000), "paper": _RLE_PAPER},
+    "rle": {"small": replace(_CROPS, steps=40_000), "paper": _RLE_PAPER},
     "ccnet": dict.fromkeys(("small", "paper"), _CCNET),
     "pose_prior": {"small": _PRIOR, "paper": replace(_PRIOR, steps=50_000, learning_rate=1e-3)},
 }  # fmt: skip
