@@ -68,7 +68,7 @@ def test_parses_and_shows_the_numbers(result: dict[str, Any], examples: Examples
     assert "a little overconfident" in page.words
     for words in ("46.9", "45.0 to 48.8", "−88.31", "mpjpe_mode_mm", "data.fingerprint", "4,000"):
         assert words in page.words
-    assert len(page.scripts) == 3
+    assert len(page.scripts) == 4
     assert {"scene", "image", "pose", "slide", "previous", "next"} <= page.ids()
 
 
@@ -86,7 +86,7 @@ def test_asks_nothing_of_the_network(result: dict[str, Any], examples: Examples)
     page = Page(html)
     assert not [a for a in page.attributes if a[1] in {"src", "href", "action", "srcset"}]
     own = [s for s in page.scripts if BUNDLE not in s[:300]]
-    assert len(own) == 2
+    assert len(own) == 3
     namespaces = "http://www.w3.org/2000/svg"
     for script in own:
         assert not re.search(

@@ -21,7 +21,7 @@ from poseterior.report import summary
 from poseterior.report.mesh_image import mesh_image
 from poseterior.report.mesh_scene import mesh_scene
 from poseterior.report.mesh_words import part_spreads, person_words
-from poseterior.report.page import script_json
+from poseterior.report.page import viewer_scripts
 from poseterior.report.parts import asset, card
 
 __all__ = ["MeshReport", "mesh_html", "write_mesh_report"]
@@ -75,7 +75,6 @@ def mesh_html(report: MeshReport) -> str:
 
     It needs no network and no other file; only the 3D scene needs its script.
     """
-    drawn = script_json(mesh_scene(report.people, report.body))
     parts = {
         "title": escape(f"Poseterior: {report.name}"),
         "header": _header(report),
@@ -85,10 +84,7 @@ def mesh_html(report: MeshReport) -> str:
             {"provenance": report.provenance}, "What was lifted, and how"
         ),
         "style": asset("report.css") + asset("mesh.css"),
-        "script": (
-            f'<script type="application/json" id="mesh-data">{drawn}</script>'
-            f"<script>{asset('plotly-gl3d.min.js')}</script><script>{asset('mesh.js')}</script>"
-        ),
+        "script": viewer_scripts("mesh-data", mesh_scene(report.people, report.body), "mesh.js"),
     }
     return Template(asset("lift.html")).substitute(parts)
 

@@ -17,7 +17,7 @@ from poseterior.report.parts import asset
 from poseterior.report.scene import scene
 from poseterior.report.scene_frame import viewer
 
-__all__ = ["report_html", "scene_scripts", "script_json", "write_report"]
+__all__ = ["report_html", "scene_scripts", "script_json", "viewer_scripts", "write_report"]
 
 
 def write_report(
@@ -65,11 +65,14 @@ def scene_scripts(
     examples: Examples, shown_in: Sequence[int | None] = (), sigmas: float | None = None
 ) -> str:
     """The scripts that fill the frame that `viewer` leaves; arguments as of `scene`."""
-    drawn = script_json(scene(examples, shown_in, sigmas))
-    return (
-        f'<script type="application/json" id="scene-data">{drawn}</script>'
-        f"<script>{asset('plotly-gl3d.min.js')}</script><script>{asset('report.js')}</script>"
-    )
+    return viewer_scripts("scene-data", scene(examples, shown_in, sigmas), "report.js")
+
+
+def viewer_scripts(identity: str, drawn: object, script: str) -> str:
+    """What is drawn in 3D, under the id that its script looks for, and all scripts it takes."""
+    data = f'<script type="application/json" id="{identity}">{script_json(drawn)}</script>'
+    names = ("plotly-gl3d.min.js", "scene.js", script)
+    return data + "".join(f"<script>{asset(name)}</script>" for name in names)
 
 
 def script_json(value: object) -> str:

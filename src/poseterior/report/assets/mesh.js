@@ -2,16 +2,9 @@
 (function () {
   const data = JSON.parse(document.getElementById("mesh-data").textContent);
   const byId = (id) => document.getElementById(id);
-  const holder = byId("scene");
-  const narrow = window.matchMedia("(max-width: 520px)");
-  const eyes = {
-    corner: { x: 0.85, y: -1.75, z: 0.45 },
-    camera: { x: 0, y: -2, z: 0 },
-    side: { x: 2, y: 0, z: 0 },
-    top: { x: 0, y: -0.001, z: 2 },
-  };
-  // Plotly keeps the reader's own view as long as the revision stays the same.
-  const view = { eye: eyes.corner, revision: 0 };
+  const { draw, narrow } = scene3d(byId("scene"), {
+    ranges: data.ranges, eye: { x: 0.85, y: -1.75, z: 0.45 }, centre: -0.1, narrowRatio: 1.4,
+  });
   let current = 0, chosen = 0, others = false;
 
   // ---- numbers ------------------------------------------------------------------------------
@@ -67,42 +60,6 @@
     return [main(), ...more];
   }
 
-  function axis(title, range) {
-    return { title: { text: title, font: { size: 12, color: "#566273" } }, range,
-      autorange: false, dtick: 0.5, tickfont: { size: 10, color: "#8a95a3" }, gridcolor: "#dfe4e9",
-      zerolinecolor: "#c3cad2", backgroundcolor: "#fafbfc", showbackground: true,
-      showspikes: false };
-  }
-
-  function layout() {
-    const [x, y, z] = data.ranges;
-    const sides = data.ranges.map(([low, high]) => high - low);
-    const ratio = (side) => (narrow.matches ? 1.4 : 1.6) * side / Math.max(...sides);
-    return {
-      margin: { l: 0, r: 0, t: 0, b: 0 }, showlegend: false, paper_bgcolor: "#fff",
-      uirevision: "keep",
-      font: { family: "system-ui, -apple-system, Segoe UI, Roboto, Arial, sans-serif" },
-      scene: {
-        xaxis: axis("right, m", x), yaxis: axis("forward (depth), m", y), zaxis: axis("up, m", z),
-        aspectmode: "manual",
-        aspectratio: { x: ratio(sides[0]), y: ratio(sides[1]), z: ratio(sides[2]) },
-        camera: { eye: view.eye, center: { x: 0, y: 0, z: -0.1 }, up: { x: 0, y: 0, z: 1 },
-          projection: { type: "orthographic" } },
-        dragmode: "orbit", uirevision: view.revision,
-      },
-    };
-  }
-
-  // Only local buttons: the default bar has one that sends the figure to a server.
-  const options = { displaylogo: false, responsive: true, scrollZoom: false, showTips: false,
-    plotlyServerURL: "", showLink: false,
-    modeBarButtons: [["toImage", "zoom3d", "pan3d", "orbitRotation"]] };
-
-  function drawScene() {
-    options.displayModeBar = narrow.matches ? false : "hover";
-    return Plotly.react(holder, traces(), layout(), options);
-  }
-
   // ---- what is chosen -----------------------------------------------------------------------
   function drawButtons() {
     const shares = data.people[current].shares, group = byId("representatives");
@@ -134,7 +91,7 @@
     byId("person").value = String(current);
     drawButtons();
     drawPanel();
-    drawScene();
+    draw(traces());
   }
 
   byId("person").addEventListener("change", (event) => choose(event.target.value, 0));
@@ -142,13 +99,7 @@
   byId("next").addEventListener("click", () => choose(current + 1, 0));
   byId("others").addEventListener("change", (event) => {
     others = event.target.checked;
-    drawScene();
+    draw(traces());
   });
-  document.querySelectorAll("[data-view]").forEach((button) =>
-    button.addEventListener("click", () => {
-      view.eye = eyes[button.dataset.view];
-      view.revision += 1;
-      drawScene();
-    }));
   choose(0, 0);
 })();

@@ -2,18 +2,11 @@
 (function () {
   const data = JSON.parse(document.getElementById("scene-data").textContent);
   const byId = (id) => document.getElementById(id);
-  const holder = byId("scene");
   const shown = { hypotheses: true, mean: true, target: true };
-  const narrow = window.matchMedia("(max-width: 520px)");
-  const eyes = {
-    corner: { x: 1.15, y: -1.55, z: 0.5 },
-    camera: { x: 0, y: -2, z: 0 },
-    side: { x: 2, y: 0, z: 0 },
-    top: { x: 0, y: -0.001, z: 2 },
-  };
+  const { draw } = scene3d(byId("scene"), {
+    ranges: data.ranges, eye: { x: 1.15, y: -1.55, z: 0.5 }, centre: -0.08, narrowRatio: 1.35,
+  });
   let current = 0;
-  // Plotly keeps the reader's own view as long as the revision stays the same.
-  const view = { eye: eyes.corner, revision: 0 };
 
   // ---- the 3D scene -------------------------------------------------------------------------
   function strokes(poses) {
@@ -54,50 +47,6 @@
       drawn.push(joints("target", pose.target, "#d55e00", 3.5));
     }
     return drawn;
-  }
-
-  function axis(title, range) {
-    return { title: { text: title, font: { size: 12, color: "#566273" } }, range,
-      autorange: false, dtick: 0.5, tickfont: { size: 10, color: "#8a95a3" }, gridcolor: "#dfe4e9",
-      zerolinecolor: "#c3cad2", backgroundcolor: "#fafbfc", showbackground: true,
-      showspikes: false };
-  }
-
-  function layout() {
-    const [x, y, z] = data.ranges;
-    const sides = data.ranges.map(([low, high]) => high - low);
-    const longest = Math.max(...sides);
-    const ratio = (side) => (narrow.matches ? 1.35 : 1.6) * side / longest;
-    return {
-      margin: { l: 0, r: 0, t: 0, b: 0 }, showlegend: false, paper_bgcolor: "#fff",
-      uirevision: "keep",
-      font: { family: "system-ui, -apple-system, Segoe UI, Roboto, Arial, sans-serif" },
-      hoverlabel: { bgcolor: "#17202b", bordercolor: "#17202b", font: { color: "#fff" } },
-      scene: {
-        xaxis: axis("right, m", x), yaxis: axis("forward (depth), m", y), zaxis: axis("up, m", z),
-        aspectmode: "manual",
-        aspectratio: { x: ratio(sides[0]), y: ratio(sides[1]), z: ratio(sides[2]) },
-        camera: { eye: view.eye, center: { x: 0, y: 0, z: -0.08 }, up: { x: 0, y: 0, z: 1 },
-          projection: { type: "orthographic" } },
-        dragmode: "orbit", uirevision: view.revision,
-      },
-    };
-  }
-
-  // Only local buttons: the default bar has one that sends the figure to a server.
-  const options = { displaylogo: false, responsive: true, scrollZoom: false, showTips: false,
-    plotlyServerURL: "", showLink: false,
-    modeBarButtons: [["toImage", "zoom3d", "pan3d", "orbitRotation"]] };
-
-  function drawScene() {
-    options.displayModeBar = narrow.matches ? false : "hover";
-    return Plotly.react(holder, traces(data.poses[current]), layout(), options);
-  }
-
-  function lookFrom(name) {
-    view.eye = eyes[name];
-    view.revision += 1;
-    drawScene();
   }
 
   // ---- the image panel ----------------------------------------------------------------------
@@ -201,7 +150,7 @@
     current = (Number(index) + count) % count;
     byId("pose").value = byId("slide").value = String(current);
     drawImage();
-    drawScene();
+    draw(traces(data.poses[current]));
   }
 
   byId("pose").addEventListener("change", (event) => choose(event.target.value));
@@ -213,7 +162,5 @@
       shown[box.dataset.layer] = box.checked;
       choose(current);
     }));
-  document.querySelectorAll("[data-view]").forEach((button) =>
-    button.addEventListener("click", () => lookFrom(button.dataset.view)));
   choose(0);
 })();
