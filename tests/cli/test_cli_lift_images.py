@@ -214,6 +214,11 @@ def test_keypoints_have_a_report_too(run, tiny_lifter, tmp_path):
     assert "data:image/jpeg" not in text
 
 
+class Retrained(BoxDetector):
+    def fingerprint(self):
+        return "1"
+
+
 class Interrupts(BoxDetector):
     def detect(self, images, boxes):
         if self.seen == 2:
@@ -233,6 +238,8 @@ def test_a_stopped_lift_says_how_to_go_on(lift, tmp_path, monkeypatch, detectors
     ended = lift(folder)
     assert ended.code == 130
     assert "the same command goes on" in ended.err
+    monkeypatch.setattr(module, "open_detector", lambda *_: Retrained())
+    assert_refused(lift(folder), "about.json: detector_weights", "found 0")
     monkeypatch.setattr(module, "open_detector", works)
     assert lift(folder).code == 0
     assert lift(folder, out="b.npz").code == 0

@@ -51,6 +51,15 @@ def test_scores_fall_and_are_above_the_threshold(folder: Path) -> None:
     assert len(RTDetr.load(folder, threshold=middle).find(IMAGES[:1])[0]) == 5
 
 
+def test_its_fingerprint_is_of_weights_and_threshold(folder: Path) -> None:
+    same, other = RTDetr.load(folder), RTDetr.load(folder, threshold=0.4)
+    assert RTDetr.load(folder).fingerprint() == same.fingerprint() != other.fingerprint()
+    with torch.no_grad():
+        next(other.model.parameters()).add_(1e-3)
+    other.threshold = same.threshold
+    assert other.fingerprint() != same.fingerprint()
+
+
 def test_nobody_is_an_empty_result(folder: Path) -> None:
     found = RTDetr.load(folder, threshold=0.999).find(IMAGES)
     assert [tuple(people.corners.shape) for people in found] == [(0, 4)] * 3

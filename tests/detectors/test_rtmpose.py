@@ -105,6 +105,14 @@ def test_a_batch_equals_its_people_one_by_one(path: Path, tmp_path: Path) -> Non
             torch.testing.assert_close(found.covariance, expected.covariance)
 
 
+def test_its_fingerprint_is_the_file_s(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.onnx"
+    copy.write_bytes(path.read_bytes())
+    other = save_rtmpose(tmp_path / "one.onnx", batch=1)
+    found = [RTMPose.load(each).fingerprint() for each in (path, copy, other)]
+    assert found[0] == found[1] != found[2]
+
+
 def test_a_black_image_is_unsure_of_everything(path: Path) -> None:
     (found,) = RTMPose.load(path).detect([np.zeros((480, 640, 3), np.uint8)], [BOXES[:1]])
     assert found.pixels.isfinite().all()

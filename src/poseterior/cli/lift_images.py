@@ -102,13 +102,15 @@ def _opened(command: _Lift) -> tuple[PersonFinder, Detector, dict[str, Any]]:
     from poseterior.training.detectors import open_any_detector
 
     made: dict[str, Any] = {"detector": command.detector, "device": command.device}
-    detector = open_any_detector(command.detector, command.device)
+    detector: Any = open_any_detector(command.detector, command.device)
+    made["detector_weights"] = detector.fingerprint()
     if command.ccnet is not None:
         detector, made["ccnet"] = _confident(detector, command.ccnet, command.device)
     if command.box is not None:
         return FixedBox(command.box), detector, {**made, "box": list(command.box)}
-    finder = open_finder(command.finder, command.device)
-    return finder, detector, {**made, "finder": command.finder}
+    finder: Any = open_finder(command.finder, command.device)
+    weights = finder.fingerprint()
+    return finder, detector, {**made, "finder": command.finder, "finder_weights": weights}
 
 
 def _confident(detector: Detector, run: Path, device: str) -> tuple[Detector, dict[str, Any]]:

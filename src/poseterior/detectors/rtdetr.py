@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from poseterior.data.fingerprint import tensors_fingerprint
 from poseterior.detectors.extra import import_extra
 from poseterior.detectors.images import as_rgb
 from poseterior.detectors.weights import as_device, load_model, model_folder
@@ -81,6 +82,10 @@ class RTDetr:
         for start in range(0, len(checked), self.batch_size):
             found += self._batch(checked[start : start + self.batch_size])
         return found
+
+    def fingerprint(self) -> str:
+        """Hexadecimal digits that change with the weights and the threshold."""
+        return tensors_fingerprint(self.model.state_dict(), self.name, self.threshold)
 
     @torch.no_grad()
     def _batch(self, images: list[np.ndarray]) -> list[PersonBoxes]:

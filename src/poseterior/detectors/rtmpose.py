@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from poseterior.data.fingerprint import file_fingerprint
 from poseterior.detectors.crops import Grid, cut, person_regions
 from poseterior.detectors.onnx_file import open_onnx
 from poseterior.detectors.topdown import Located, People, detect_people
@@ -91,6 +92,10 @@ class RTMPose:
     def detect(self, images: Sequence[np.ndarray], boxes: Sequence[Tensor]) -> list[Keypoints]:
         """See `Detector.detect`. `confidence` is the lower of both axes' highest scores."""
         return detect_people(images, boxes, self._locate, self.batch_size)
+
+    def fingerprint(self) -> str:
+        """Hexadecimal digits that change with whatever keypoints depend on: the file's."""
+        return file_fingerprint(self.path)
 
     def _locate(self, people: People) -> Located:
         x, y, grid = self._run(people)
