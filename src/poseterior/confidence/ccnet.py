@@ -9,6 +9,7 @@ a hundredth. A head that does keep the map, with the sigmoid before the mean, is
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple, get_args, get_type_hints
 
@@ -98,14 +99,14 @@ class CCNet(nn.Module):
         self.config, self.skeleton = config, skeleton
         self.members = config.members if config.loss == "ensemble" else 1
         self.kinds = 3 if config.loss == "aleatoric" else 2
-        outputs = self.members * self.kinds * len(skeleton)
+        self._outputs = (self.members, self.kinds, len(skeleton))
         # Kaiming's initialisation, PyTorch's default, for either layer.
-        self.layer = nn.Linear(config.channels, outputs)
+        self.layer = nn.Linear(config.channels, math.prod(self._outputs))
 
     def forward(self, features: Tensor) -> Confidences:
         """Confidences of features (B, C, h, w), (B, C), of any floating dtype."""
         said = self._said(features).sigmoid()
-        if self._per_pixel(features):
+        if said.ndim == 5:  # at each pixel
             said = said.mean(-1)
         said = said.mean(1) if self.members > 1 else said.select(1, 0)
         confidence, visibility = said.unbind(1)[:2]
@@ -146,7 +147,7 @@ class CCNet(nn.Module):
     def _logits(self, features: Tensor) -> list[Tensor]:
         """Of each member (B, kinds, K): of the mean over pixels where the sigmoid is before it."""
         said = self._said(features)
-        if self._per_pixel(features):
+        if said.ndim == 5:
             whole = torch.cat([said[:, :, :2].sigmoid().mean(-1), said[:, :, 2:].mean(-1)], 2)
             certain = whole[:, :, :2].clamp(_LEAST, 1 - _LEAST).logit()
             said = torch.cat([certain, whole[:, :, 2:]], 2)
@@ -159,16 +160,13 @@ class CCNet(nn.Module):
             expected = f"(B, {channels}) or (B, {channels}, h, w)"
             found = tuple(features.shape)
             raise InputError(self.name, "features", expected=expected, found=found)
-        shape = (self.members, self.kinds, len(self.skeleton))
-        if self._per_pixel(features):
+        if features.ndim == 4 and self.config.head == "conv_sigmoid_pool":
             weight = self.layer.weight[..., None, None]
             maps = nn.functional.conv2d(features.float(), weight, self.layer.bias)
-            return maps.flatten(2).unflatten(1, shape)
+            return maps.flatten(2).unflatten(1, self._outputs)
         pooled = features.mean((-2, -1)) if features.ndim == 4 else features
-        return self.layer(pooled.float()).view(-1, *shape)
-
-    def _per_pixel(self, features: Tensor) -> bool:
-        return features.ndim == 4 and self.config.head == "conv_sigmoid_pool"
+        said: Tensor = self.layer(pooled.float())
+        return said.view(-1, *self._outputs)
 
 
 def instance_confidence(keypoints: Tensor, visibility: Tensor) -> Tensor:
