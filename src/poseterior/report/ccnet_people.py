@@ -29,7 +29,7 @@ def people_figure(people: Sequence[Mapping[str, Any]], name: str) -> Figure:
         people: as the study `ccnet_table` keeps them.
         name: `area`, `falloff`, `visibility` and so on: what is written under each crop.
     """
-    tall = 3.4 if all(len(person["points"]) == 1 for person in people) else 4.2
+    tall = 3.7 if all(len(person["points"]) == 1 for person in people) else 4.2
     figure, grid = panels(1, len(people), max(2.5 * len(people), 4.2), tall)
     for axes, person in zip(grid[0], people, strict=True):
         _crop(axes, person)
