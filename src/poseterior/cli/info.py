@@ -39,4 +39,4 @@ class Info:
             "keypoint formats": ", ".join(FORMATS),
         }
         for name, text in lines.items():
-            print(f"{name:18}{text}")
+            print(f"{name:21}{text}")
