@@ -69,7 +69,7 @@ class RLE(CropDetector):
     name = "rle"
     Config = RLEConfig
     PRESETS: ClassVar[dict[str, RLEConfig]] = {
-        # Confidences are read off the last features alone: the more of them, the more is told.
+        # A wider last stage than sbl's: its mean is all that a confidence network sees.
         "small": RLEConfig((96, 128), replace(THIN_RESNET_10, widths=(24, 48, 96, 384))),
         "paper": RLEConfig(),
     }
