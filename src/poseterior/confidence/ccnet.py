@@ -147,7 +147,7 @@ class CCNet(nn.Module):
     def _logits(self, features: Tensor) -> list[Tensor]:
         """Of each member (B, kinds, K): of the mean over pixels where the sigmoid is before it."""
         said = self._said(features)
-        if said.ndim == 5:
+        if said.ndim == 5:  # at each pixel
             whole = torch.cat([said[:, :, :2].sigmoid().mean(-1), said[:, :, 2:].mean(-1)], 2)
             certain = whole[:, :, :2].clamp(_LEAST, 1 - _LEAST).logit()
             said = torch.cat([certain, whole[:, :, 2:]], 2)

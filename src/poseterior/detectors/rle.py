@@ -69,7 +69,7 @@ class RLE(CropDetector):
     name = "rle"
     Config = RLEConfig
     PRESETS: ClassVar[dict[str, RLEConfig]] = {
-        # A wider last stage than sbl's: its mean is all that a confidence network sees.
+        # A wider last stage than sbl's: its mean is what a confidence network reads.
         "small": RLEConfig((96, 128), replace(THIN_RESNET_10, widths=(24, 48, 96, 384))),
         "paper": RLEConfig(),
     }
